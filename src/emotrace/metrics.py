@@ -1,0 +1,115 @@
+"""Measures of how well predictions fit the truth: pure functions on numpy arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+
+def accuracy(truth: NDArray[np.integer], predicted: NDArray[np.integer]) -> float:
+    """Return the share of equal entries of two `(n,)` arrays; NaN for n = 0.
+
+    >>> accuracy(np.array([0, 1, 2, 2]), np.array([0, 1, 2, 0]))
+    0.75
+    """
+    return float(np.mean(truth == predicted)) if len(truth) else float("nan")
+
+
+def confusion_matrix(
+    truth: NDArray[np.integer], predicted: NDArray[np.integer], classes: int
+) -> NDArray[np.int64]:
+    """Count `(classes, classes)`: rows are the truth, columns the prediction.
+
+    >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    cells = np.bincount(truth * classes + predicted, minlength=classes * classes)
+    return cells.reshape(classes, classes).astype(np.int64)
+
+
+def recall_per_class(
+    truth: NDArray[np.integer], predicted: NDArray[np.integer], classes: int
+) -> NDArray[np.float64]:
+    """Return `(classes,)`: the share of each true class that was found; NaN where there is none."""
+    matrix = confusion_matrix(truth, predicted, classes)
+    total = matrix.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return np.where(total > 0, np.diag(matrix) / np.maximum(total, 1), np.nan)
+
+
+def unweighted_average_recall(
+    truth: NDArray[np.integer], predicted: NDArray[np.integer], classes: int
+) -> float:
+    """Return the mean recall over the classes that occur in `truth` (UAR, balanced accuracy).
+
+    >>> unweighted_average_recall(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), 3)
+    0.8333333333333333
+    """
+    return float(np.nanmean(recall_per_class(truth, predicted, classes)))
+
+
+def macro_f1(truth: NDArray[np.integer], predicted: NDArray[np.integer], classes: int) -> float:
+    """Return the mean F1 over the classes that occur in `truth` or in `predicted`."""
+    matrix = confusion_matrix(truth, predicted, classes)
+    both = matrix.sum(axis=0) + matrix.sum(axis=1)
+    present = both > 0
+    return float(np.mean(2 * np.diag(matrix)[present] / both[present]))
+
+
+def expected_calibration_error(
+    truth: NDArray[np.integer], probabilities: NDArray[np.floating], bins: int = 15
+) -> float:
+    """Return how far confidence and accuracy lie apart (Guo et al. 2017, arXiv:1706.04599, eq. 3).
+
+    Args:
+        truth: `(n,)`.
+        probabilities: `(n, classes)`; the top one is the confidence.
+        bins: Of equal width over [0, 1].
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    hits = probabilities.argmax(axis=1) == truth
+    at = np.minimum((confidence * bins).astype(np.int64), bins - 1)
+    count = np.bincount(at, minlength=bins)
+    gap = np.abs(np.bincount(at, hits, bins) - np.bincount(at, confidence, bins))
+    return float(gap[count > 0].sum() / len(truth))
+
+
+def kl_divergence(shares: NDArray[np.floating], probabilities: NDArray[np.floating]) -> float:
+    """Return the mean Kullback-Leibler divergence of predictions from soft labels, in nats.
+
+    Args:
+        shares: `(n, classes)`, rows summing to 1.
+        probabilities: `(n, classes)`, rows summing to 1.
+    """
+    shares = np.asarray(shares, np.float64)
+    logs = np.log(np.maximum(shares, 1e-12)) - np.log(np.maximum(probabilities, 1e-12))
+    return float(np.mean(np.sum(shares * logs, axis=1)))
+
+
+def bootstrap_interval(
+    measure: Callable[[NDArray[np.int64]], float],
+    count: int,
+    *,
+    repeats: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Return a percentile bootstrap interval of a measure over `count` independent units.
+
+    Args:
+        measure: Takes `(count,)` drawn indices (with repetition), returns the measure on them.
+        count: Number of units: images, videos or subjects.
+        repeats: Bootstrap draws.
+        level: Of the interval.
+        seed: Of the draws.
+    """
+    generator = np.random.default_rng(seed)
+    values = [measure(generator.integers(0, count, count)) for _ in range(repeats)]
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
