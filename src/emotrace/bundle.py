@@ -1,0 +1,489 @@
+"""Bundles: a model with its spec and its card; how pixels become predictions.
+
+A bundle holds no pickles and no code. `spec.json` states everything that turns a face crop into
+probabilities: the crop's geometry, size and colour, the model's outputs, their temperatures, and
+the priors. This module is the one place that applies it, in training's evaluation as in `analyze`.
+
+**The prior.** The network's expression outputs are *balanced* logits z: the evidence in the picture
+if all expressions were equally common. Probabilities are softmax(z / temperature + log prior), so
+how common each expression is taken to be is a visible setting: `training` (as in the training data,
+best on more of the same), `uniform` (best average recall), `default` (the bundle's own tempered
+one), or your own shares. With several expression outputs (label sets) their probabilities are mixed
+by the weights that the spec states for that prior.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import cv2
+import numpy as np
+
+from emotrace.errors import BundleError, UsageError
+from emotrace.faces.crop import CropGeometry
+from emotrace.storage import home_folder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SPEC_FILE: Final = "spec.json"
+MODEL_FILE: Final = "model.onnx"
+CARD_FILE: Final = "card.md"
+SPEC_FORMAT: Final = 1
+PACKAGED_FOLDER: Final = Path(__file__).parent / "bundles"
+DEFAULT_BUNDLE: Final = "default"
+
+PriorChoice = str | Mapping[str, float]
+"""`training`, `default`, `uniform`, or a share for every label."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpressionOutput:
+    """One output of the model with balanced logits over (some of) the bundle's labels."""
+
+    name: str
+    labels: tuple[str, ...]
+    temperature: float
+    """Logits are divided by it; fitted on validation."""
+    weights: dict[str, float]
+    """Its share in the mixture, by prior name; `custom` for a prior of the user's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleSpec:
+    """What `spec.json` says."""
+
+    name: str
+    version: str
+    description: str
+    labels: tuple[str, ...]
+    temporal: str
+    """`none`: each crop is predicted by itself."""
+    crop: CropGeometry
+    input_name: str
+    input_size_px: int
+    expression_outputs: tuple[ExpressionOutput, ...]
+    """The first must cover all labels; it fills in for what the others lack."""
+    face_output: str | None
+    """Name of the output with the log odds that the crop is a face, if there is one."""
+    valence_arousal_output: str | None
+    """Name of the output with valence and arousal in [-1, 1], if there is one."""
+    priors: dict[str, tuple[float, ...]]
+    """`training` and `default`, shares in the order of `labels`."""
+    training_data: str
+    licence: str
+    model_sha256: str
+    results: dict[str, Any] = field(default_factory=dict)
+    """Measured on held-out data; the card explains them."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CropPredictions:
+    """What a bundle says of n crops."""
+
+    probabilities: NDArray[np.float32]
+    """`(n, labels)`, rows summing to 1."""
+    face_probabilities: NDArray[np.float32] | None
+    """`(n,)`: that the crop shows a face at all; None where the bundle does not say."""
+    valence_arousal: NDArray[np.float32] | None
+    """`(n, 2)` in [-1, 1]; None where the bundle has no such output."""
+
+
+class Bundle:
+    """A loaded bundle, ready to predict. Make one with `load_bundle`."""
+
+    def __init__(self, folder: Path, spec: BundleSpec, card: str, prior: PriorChoice, threads: int):
+        self.folder = folder
+        self.spec = spec
+        self.card = card
+        """The model card, Markdown."""
+        self.prior_name, self.prior = _resolve_prior(spec, prior)
+        self._log_prior = np.log(np.maximum(self.prior, 1e-9))
+        self._session = _open_session(folder / MODEL_FILE, threads)
+        self._output_names = [output.name for output in self._session.get_outputs()]
+        wanted = [output.name for output in spec.expression_outputs]
+        wanted += [name for name in (spec.face_output, spec.valence_arousal_output) if name]
+        missing = sorted(set(wanted) - set(self._output_names))
+        if missing:
+            raise BundleError(
+                f"expected the model in {folder} to have the outputs {', '.join(wanted)}; "
+                f"it lacks {', '.join(missing)}; the bundle is damaged: get it again"
+            )
+
+    @property
+    def name(self) -> str:
+        """The bundle's name."""
+        return self.spec.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the probabilities' columns, in order."""
+        return self.spec.labels
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the model file, hexadecimal."""
+        return self.spec.model_sha256
+
+    def predict_crops(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Predict the expression of face crops.
+
+        Args:
+            images: RGB face crops, each `(height, width, 3)`, uint8, of any size; best cut as
+                `emotrace.faces.extract_crop` does with `spec.crop`.
+
+        Returns:
+            `(n, labels)` float32 probabilities, rows summing to 1; `(0, labels)` for no images.
+
+        Raises:
+            UsageError: A picture has another shape or type.
+        """
+        return self.predict(images).probabilities
+
+    def predict(self, images: Sequence[NDArray[np.uint8]]) -> CropPredictions:
+        """Predict everything that the bundle knows of face crops; see `predict_crops`."""
+        count = len(images)
+        if count == 0:
+            pixels = np.zeros((0, 1, self.spec.input_size_px, self.spec.input_size_px), np.float32)
+        else:
+            pixels = np.stack([self._prepare(image, at) for at, image in enumerate(images)])
+        return self.predict_pixels(pixels)
+
+    def predict_pixels(self, pixels: NDArray[np.float32]) -> CropPredictions:
+        """Predict from pictures that are prepared already: `(n, 1, size, size)`, grey in [0, 1]."""
+        spec = self.spec
+        if len(pixels) == 0:
+            return CropPredictions(
+                probabilities=np.zeros((0, len(spec.labels)), np.float32),
+                face_probabilities=np.zeros(0, np.float32) if spec.face_output else None,
+                valence_arousal=(
+                    np.zeros((0, 2), np.float32) if spec.valence_arousal_output else None
+                ),
+            )
+        values = self._session.run(self._output_names, {spec.input_name: pixels})
+        outputs = dict(zip(self._output_names, values, strict=True))
+        face = valence_arousal = None
+        if spec.face_output:
+            face = (1 / (1 + np.exp(-outputs[spec.face_output].reshape(-1)))).astype(np.float32)
+        if spec.valence_arousal_output:
+            valence_arousal = np.clip(outputs[spec.valence_arousal_output], -1, 1)
+        return CropPredictions(
+            probabilities=mix_expressions(
+                spec,
+                {o.name: outputs[o.name] for o in spec.expression_outputs},
+                self._log_prior,
+                self.prior_name,
+            ),
+            face_probabilities=face,
+            valence_arousal=valence_arousal,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a result should say of the bundle that made it, ready for JSON."""
+        return {
+            "name": self.spec.name,
+            "version": self.spec.version,
+            "sha256": self.spec.model_sha256,
+            "labels": list(self.spec.labels),
+            "prior": self.prior_name,
+            "prior_shares": dict(
+                zip(self.spec.labels, (round(float(p), 6) for p in self.prior), strict=True)
+            ),
+            "training_data": self.spec.training_data,
+            "licence": self.spec.licence,
+        }
+
+    def _prepare(self, image: NDArray[np.uint8], position: int) -> NDArray[np.float32]:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+            raise UsageError(
+                f"expected crop {position} to be (height, width, 3) uint8, not empty; "
+                f"got shape {image.shape}, type {image.dtype}"
+            )
+        size = self.spec.input_size_px
+        grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+        if grey.shape != (size, size):
+            # INTER_AREA averages when shrinking (no aliasing); linear is the better one when
+            # growing.
+            shrinks = min(grey.shape) > size
+            grey = cv2.resize(
+                grey, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+            )
+        return (grey.astype(np.float32) / np.float32(255))[np.newaxis]
+
+
+def mix_expressions(
+    spec: BundleSpec,
+    logits: Mapping[str, NDArray[np.float32]],
+    log_prior: NDArray[np.float64],
+    prior_name: str,
+) -> NDArray[np.float32]:
+    """Turn the balanced logits of each expression output into one set of probabilities.
+
+    Args:
+        spec: Names the outputs, their labels, temperatures and weights.
+        logits: By output name, `(n, labels of that output)`.
+        log_prior: `(labels,)`.
+        prior_name: Chooses the weights.
+
+    Returns:
+        `(n, labels)` float32, rows summing to 1.
+    """
+    total: NDArray[np.float64] | None = None
+    complete: NDArray[np.float64] | None = None
+    for output in spec.expression_outputs:
+        at = [spec.labels.index(name) for name in output.labels]
+        part = _softmax(logits[output.name].astype(np.float64) / output.temperature + log_prior[at])
+        whole = np.zeros((len(part), len(spec.labels)))
+        if complete is None:
+            whole[:, at] = part
+            complete = whole
+        else:
+            # Labels that this output lacks keep the mass that the complete output gives them.
+            lacking = [i for i in range(len(spec.labels)) if i not in at]
+            whole[:, lacking] = complete[:, lacking]
+            whole[:, at] = part * (1 - complete[:, lacking].sum(axis=1, keepdims=True))
+        weight = output.weights.get(prior_name, output.weights.get("custom", 0.0))
+        total = weight * whole if total is None else total + weight * whole
+    if total is None:
+        raise BundleError(f"expected an expression output in the spec of {spec.name}; got none")
+    mixed: NDArray[np.float32] = (total / total.sum(axis=1, keepdims=True)).astype(np.float32)
+    return mixed
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    result: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
+    return result
+
+
+def load_bundle(
+    name_or_path: str | Path = DEFAULT_BUNDLE,
+    *,
+    prior: PriorChoice = "default",
+    threads: int = 1,
+) -> Bundle:
+    """Load a bundle and verify it.
+
+    Args:
+        name_or_path: The name of a bundle that this machine has (`find_bundles`), or a folder.
+        prior: How common each expression is taken to be; see the module's text. Your own shares are
+            scaled to sum to 1.
+        threads: CPU threads for the model.
+
+    Raises:
+        BundleError: There is no such bundle, or it is damaged.
+        UsageError: The prior does not fit.
+
+    >>> bundle = load_bundle(prior="uniform")
+    >>> bundle.labels
+    ('anger', 'contempt', 'disgust', 'fear', 'happiness', 'neutral', 'sadness', 'surprise')
+    >>> bundle.predict_crops([np.zeros((60, 60, 3), np.uint8)]).shape
+    (1, 8)
+    """
+    if threads < 1:
+        raise UsageError(f"expected threads of at least 1; got {threads}")
+    folder = _locate(name_or_path)
+    spec = read_spec(folder)
+    model = folder / MODEL_FILE
+    try:
+        digest = hashlib.sha256(model.read_bytes()).hexdigest()
+        card = (folder / CARD_FILE).read_text(encoding="utf-8")
+    except OSError as error:
+        raise BundleError(
+            f"expected {MODEL_FILE} and {CARD_FILE} in the bundle {folder}; "
+            f"got: {error.strerror or error}"
+        ) from error
+    if digest != spec.model_sha256:
+        raise BundleError(
+            f"expected sha256 {spec.model_sha256} for {model}; got {digest}; "
+            "the bundle is damaged: get it again"
+        )
+    return Bundle(folder, spec, card, prior, threads)
+
+
+def find_bundles() -> list[Path]:
+    """Return the folders of all bundles that this machine has: packaged ones, then downloaded."""
+    found: dict[str, Path] = {}
+    for parent in (PACKAGED_FOLDER, home_folder() / "bundles"):
+        if parent.is_dir():
+            for folder in sorted(parent.iterdir()):
+                if (folder / SPEC_FILE).is_file():
+                    found.setdefault(folder.name, folder)
+    return list(found.values())
+
+
+def read_spec(folder: Path) -> BundleSpec:
+    """Read a bundle's `spec.json`, without loading its model.
+
+    Raises:
+        BundleError: It is missing or not of the expected form; the message says where.
+    """
+    path = folder / SPEC_FILE
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BundleError(
+            f"expected a bundle in {folder}; it has no {SPEC_FILE}; see `emotrace bundles list`"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise BundleError(f"expected readable JSON in {path}; got: {error}") from error
+    if not isinstance(raw, dict) or raw.get("format") != SPEC_FORMAT:
+        got = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
+        raise BundleError(
+            f"expected bundle format {SPEC_FORMAT} in {path}; got {got}; update emotrace"
+        )
+    try:
+        return _spec_from(raw)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"expected a complete spec in {path}; got: {type(error).__name__}: {error}"
+        ) from error
+
+
+def spec_to_json(spec: BundleSpec) -> dict[str, Any]:
+    """Return what `spec.json` holds for a spec: the inverse of `read_spec`."""
+    geometry = spec.crop
+    return {
+        "format": SPEC_FORMAT,
+        "name": spec.name,
+        "version": spec.version,
+        "description": spec.description,
+        "labels": list(spec.labels),
+        "temporal": spec.temporal,
+        "crop": {name: getattr(geometry, name) for name in _GEOMETRY_FIELDS},
+        "input": {"name": spec.input_name, "size_px": spec.input_size_px, "colour": "grey"},
+        "expression_outputs": [
+            {
+                "name": output.name,
+                "labels": list(output.labels),
+                "temperature": output.temperature,
+                "weights": output.weights,
+            }
+            for output in spec.expression_outputs
+        ],
+        "face_output": spec.face_output,
+        "valence_arousal_output": spec.valence_arousal_output,
+        "priors": {
+            name: dict(zip(spec.labels, shares, strict=True))
+            for name, shares in spec.priors.items()
+        },
+        "training_data": spec.training_data,
+        "licence": spec.licence,
+        "model_sha256": spec.model_sha256,
+        "results": spec.results,
+    }
+
+
+_GEOMETRY_FIELDS: Final = (
+    "size_px",
+    "scale",
+    "offset_x",
+    "offset_y",
+    "align",
+    "max_roll_degrees",
+)
+
+
+def _spec_from(raw: dict[str, Any]) -> BundleSpec:
+    labels = tuple(raw["labels"])
+    outputs = tuple(
+        ExpressionOutput(
+            name=str(item["name"]),
+            labels=tuple(item["labels"]),
+            temperature=float(item["temperature"]),
+            weights={str(name): float(weight) for name, weight in item["weights"].items()},
+        )
+        for item in raw["expression_outputs"]
+    )
+    if not outputs or set(outputs[0].labels) != set(labels):
+        raise ValueError("the first expression output must cover all labels")
+    unknown = {name for output in outputs for name in output.labels} - set(labels)
+    if unknown:
+        raise ValueError(f"outputs name labels that the bundle lacks: {sorted(unknown)}")
+    if raw["input"]["colour"] != "grey":
+        raise ValueError(f"input colour must be grey, not {raw['input']['colour']!r}")
+    return BundleSpec(
+        name=str(raw["name"]),
+        version=str(raw["version"]),
+        description=str(raw["description"]),
+        labels=labels,
+        temporal=str(raw["temporal"]),
+        crop=CropGeometry(**{name: raw["crop"][name] for name in _GEOMETRY_FIELDS}),
+        input_name=str(raw["input"]["name"]),
+        input_size_px=int(raw["input"]["size_px"]),
+        expression_outputs=outputs,
+        face_output=raw["face_output"],
+        valence_arousal_output=raw["valence_arousal_output"],
+        priors={
+            name: tuple(float(shares[label]) for label in labels)
+            for name, shares in raw["priors"].items()
+        },
+        training_data=str(raw["training_data"]),
+        licence=str(raw["licence"]),
+        model_sha256=str(raw["model_sha256"]),
+        results=dict(raw["results"]),
+    )
+
+
+def _locate(name_or_path: str | Path) -> Path:
+    folders = find_bundles()
+    if isinstance(name_or_path, str):
+        for folder in folders:
+            if folder.name == name_or_path:
+                return folder
+    path = Path(name_or_path)
+    if path.is_dir():
+        return path
+    names = ", ".join(folder.name for folder in folders) or "none"
+    raise BundleError(
+        f"expected a bundle's name or folder; got {str(name_or_path)!r}; this machine has: {names}"
+    )
+
+
+def _resolve_prior(spec: BundleSpec, prior: PriorChoice) -> tuple[str, NDArray[np.float64]]:
+    """Return the prior's name and its shares in the order of the labels."""
+    count = len(spec.labels)
+    if isinstance(prior, str):
+        if prior == "uniform":
+            return prior, np.full(count, 1 / count)
+        if prior not in spec.priors:
+            choices = ", ".join([*spec.priors, "uniform"])
+            raise UsageError(
+                f"expected a prior out of {choices}, or a share for each expression; got {prior!r}"
+            )
+        shares = np.asarray(spec.priors[prior], np.float64)
+        return prior, shares / shares.sum()
+    missing = [name for name in spec.labels if name not in prior]
+    unknown = [name for name in prior if name not in spec.labels]
+    if missing or unknown:
+        raise UsageError(
+            f"expected a prior share for each of {', '.join(spec.labels)}; "
+            f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}"
+        )
+    shares = np.asarray([float(prior[name]) for name in spec.labels])
+    if not np.all(np.isfinite(shares)) or np.any(shares < 0) or shares.sum() <= 0:
+        raise UsageError(f"expected prior shares of 0 or more, not all 0; got {dict(prior)}")
+    return "custom", shares / shares.sum()
+
+
+def _open_session(model: Path, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Waiting threads sleep: decoding and tracking need the cores meanwhile.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises many unrelated types
+        reason = " ".join(str(error).split())[:200]
+        raise BundleError(
+            f"expected a model that onnxruntime can load in {model}; got: {reason}"
+        ) from error

@@ -1,0 +1,1 @@
+"""Train networks and make bundles of them. Needs the `train` extra."""

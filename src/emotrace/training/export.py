@@ -1,0 +1,352 @@
+"""From a run folder to a bundle: ONNX, calibration on validation, measured results, the card."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import logging
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import onnx
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from emotrace import __version__
+from emotrace.bundle import (
+    CARD_FILE,
+    MODEL_FILE,
+    SPEC_FILE,
+    BundleSpec,
+    ExpressionOutput,
+    spec_to_json,
+)
+from emotrace.datasets.ferplus import load_ferplus, majority_labels, vote_shares
+from emotrace.errors import TrainingError
+from emotrace.faces.crop import CropGeometry
+from emotrace.labels import EMOTIONS, FER2013_EMOTIONS
+from emotrace.models.compact import CompactNetOptions, CompactNetOutput
+from emotrace.storage import atomic_path, ensure_folder
+from emotrace.training.calibration import (
+    Validation,
+    choose_prior_power,
+    choose_weight,
+    fit_temperature,
+    temper_prior,
+    with_weights,
+)
+from emotrace.training.card import write_card
+from emotrace.training.evaluation import evaluate_ferplus
+from emotrace.training.fit import LAST_CHECKPOINT, RUN_FILE, load_averaged_network
+from emotrace.training.recipe import AugmentationSettings, DefaultRecipe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from emotrace.datasets.ferplus import FerPlusSplit
+
+FERPLUS_OUTPUT: Final = "ferplus_logits"
+FER2013_OUTPUT: Final = "fer2013_logits"
+FACE_OUTPUT: Final = "face_logit"
+_ONNX_TOLERANCE: Final = 1e-4
+_HALF_PRECISION_FROM: Final = 256
+"""Values; what is smaller stays as it is."""
+_LICENCE: Final = (
+    "weights: Apache-2.0, as the code; trained on FER2013 images, which were collected by web "
+    "search and carry no clear licence (FER+ labels: MIT)"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkCost:
+    """What a network weighs and does for one face."""
+
+    parameters: int
+    multiply_adds: int
+    """Of its convolutions."""
+
+
+def export_run(
+    run_folder: str | Path,
+    bundle_folder: str | Path,
+    *,
+    data_root: str | Path | None = None,
+    name: str = "default",
+) -> Path:
+    """Make a bundle of a finished run.
+
+    Temperatures, mixture weights and the default prior are fitted on the validation split; the test
+    split is scored once, at the end, through the finished bundle.
+
+    Args:
+        run_folder: What `fit` left.
+        bundle_folder: Made where missing.
+        data_root: The folder with `ferplus.parquet`; the run's own where not given.
+        name: The bundle's.
+
+    Returns:
+        `bundle_folder`.
+
+    Raises:
+        TrainingError: The run is missing or unfinished, or ONNX disagrees with torch.
+        DatasetError: The data is not there.
+        OutputError: The bundle cannot be written.
+    """
+    run_folder = Path(run_folder)
+    record = _read_run(run_folder)
+    recipe = recipe_from_record(record["recipe"])
+    network = load_averaged_network(recipe, run_folder / "checkpoints" / LAST_CHECKPOINT)
+    root = Path(data_root) if data_root is not None else Path(record["data"]["path"])
+    validation = load_ferplus(root, "validation")
+    folder = ensure_folder(Path(bundle_folder))
+    cost = measure_cost(network, recipe.network)
+    network = fuse_and_round(network)
+    model = folder / MODEL_FILE
+    with atomic_path(model) as partial:
+        export_onnx(network, partial, recipe.network.input_size_px)
+    logits = _run_onnx(model, validation.images)
+    _compare(network, validation.images[:64], {k: v[:64] for k, v in logits.items()})
+    train_shares = vote_shares(load_ferplus(root, "train").votes)
+    spec, sweep = _calibrate(
+        BundleSpec(
+            name=name,
+            version=__version__,
+            description=(
+                "CompactNet: a small residual network for 48 x 48 grey faces, trained from scratch "
+                "on FER+ votes and FER2013 labels"
+            ),
+            labels=EMOTIONS,
+            temporal="none",
+            crop=CropGeometry(size_px=96, align="eyes"),
+            input_name="faces",
+            input_size_px=recipe.network.input_size_px,
+            expression_outputs=(
+                ExpressionOutput(name=FERPLUS_OUTPUT, labels=EMOTIONS, temperature=1, weights={}),
+                ExpressionOutput(
+                    name=FER2013_OUTPUT, labels=FER2013_EMOTIONS, temperature=1, weights={}
+                ),
+            ),
+            face_output=FACE_OUTPUT,
+            valence_arousal_output=None,
+            priors={},
+            training_data="FER+ votes and FER2013 labels, training split (28,558 faces)",
+            licence=_LICENCE,
+            model_sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
+        ),
+        validation,
+        logits,
+        train_shares,
+    )
+    _write_spec(folder, spec)
+    (folder / CARD_FILE).write_text("", encoding="utf-8")  # a bundle must have one to load
+    results = evaluate_ferplus(folder, root, split="test")
+    spec = replace(
+        spec,
+        results={
+            "test": results,
+            "validation_prior_sweep": sweep,
+            "cost": {"parameters": cost.parameters, "multiply_adds": cost.multiply_adds},
+        },
+    )
+    _write_spec(folder, spec)
+    with atomic_path(folder / CARD_FILE) as partial:
+        partial.write_text(write_card(spec, record), encoding="utf-8")
+    return folder
+
+
+def recipe_from_record(record: dict[str, Any]) -> DefaultRecipe:
+    """Rebuild the recipe that `run.json` holds."""
+
+    def tupled(values: dict[str, Any]) -> dict[str, Any]:
+        return {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+
+    try:
+        plain = dict(record)
+        network = CompactNetOptions(**tupled(plain.pop("network")))
+        augmentation = AugmentationSettings(**tupled(plain.pop("augmentation")))
+        return DefaultRecipe(network=network, augmentation=augmentation, **plain)
+    except (KeyError, TypeError) as error:
+        raise TrainingError(
+            f"expected the recipe of this version of emotrace in {RUN_FILE}; got another: {error}"
+        ) from error
+
+
+def fuse_and_round(network: nn.Module) -> nn.Module:
+    """Fold batch norm into the convolutions before it and round the weights to half precision.
+
+    The rounded values fit 16 bits, in which they are then stored: half the file, and the error (2
+    ** -11 of each weight) is far below what training leaves to chance. Arithmetic stays in 32 bits.
+    """
+    network = copy.deepcopy(network).eval()
+    for module in network.modules():
+        if isinstance(module, nn.Sequential):
+            for at in range(len(module) - 1):
+                first, second = module[at], module[at + 1]
+                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                    module[at] = fuse_conv_bn_eval(first, second)
+                    module[at + 1] = nn.Identity()
+    for parameter in network.parameters():
+        parameter.data = parameter.data.half().float()
+    return network
+
+
+def _store_in_half_precision(path: Path) -> None:
+    """Rewrite the model's large weights as 16-bit values that are widened when it is loaded."""
+    model = onnx.load(str(path))
+    graph = model.graph
+    casts = []
+    for weight in list(graph.initializer):
+        values = onnx.numpy_helper.to_array(weight)
+        if values.dtype != np.float32 or values.size < _HALF_PRECISION_FROM:
+            continue
+        narrow = onnx.numpy_helper.from_array(values.astype(np.float16), f"{weight.name}_half")
+        casts.append(
+            onnx.helper.make_node("Cast", [narrow.name], [weight.name], to=onnx.TensorProto.FLOAT)
+        )
+        graph.initializer.remove(weight)
+        graph.initializer.append(narrow)
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+
+
+def export_onnx(network: nn.Module, path: Path, size_px: int) -> None:
+    """Write the network as ONNX: `faces` in, any batch size; three outputs."""
+    example = torch.zeros(2, 1, size_px, size_px)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # The exporter warns of its own internals, which say nothing of the result; the result is
+        # compared with torch's just after.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            network.eval().to(memory_format=torch.contiguous_format),
+            (example,),
+            str(path),
+            input_names=["faces"],
+            output_names=[FERPLUS_OUTPUT, FER2013_OUTPUT, FACE_OUTPUT],
+            dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    _store_in_half_precision(path)
+
+
+def measure_cost(network: nn.Module, options: CompactNetOptions) -> NetworkCost:
+    """Count parameters, and multiply-adds of the convolutions for one picture."""
+    multiply_adds = 0
+
+    def count(module: nn.Module, _: Any, output: Tensor) -> None:
+        nonlocal multiply_adds
+        if isinstance(module, nn.Conv2d):
+            per_value = module.in_channels // module.groups * int(np.prod(module.kernel_size))
+            multiply_adds += output[0].numel() * per_value
+
+    hooks = [module.register_forward_hook(count) for module in network.modules()]
+    with torch.inference_mode():
+        size = options.input_size_px
+        network(torch.zeros(1, options.input_channels, size, size))
+    for hook in hooks:
+        hook.remove()
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return NetworkCost(parameters=parameters, multiply_adds=multiply_adds)
+
+
+def _calibrate(
+    spec: BundleSpec,
+    validation: FerPlusSplit,
+    logits: dict[str, NDArray[np.float32]],
+    train_shares: NDArray[np.float32],
+) -> tuple[BundleSpec, list[dict[str, float]]]:
+    prior = train_shares.sum(axis=0) / train_shares.sum()
+    shares = vote_shares(validation.votes)
+    known = shares.sum(axis=1) > 0
+    one_hot = np.eye(len(FER2013_EMOTIONS))[np.maximum(validation.fer2013_labels, 0)]
+    labelled = validation.fer2013_labels >= 0
+    temperatures = (
+        fit_temperature(logits[FERPLUS_OUTPUT][known], shares[known], np.log(prior)),
+        fit_temperature(
+            logits[FER2013_OUTPUT][labelled],
+            one_hot[labelled],
+            np.log(one_hot[labelled].mean(axis=0)),
+        ),
+    )
+    first, second = spec.expression_outputs
+    # Elsewhere than on FER+'s own faces neither label set is the truth: half and half.
+    spec = with_weights(
+        replace(
+            spec,
+            expression_outputs=(
+                replace(first, temperature=temperatures[0]),
+                replace(second, temperature=temperatures[1]),
+            ),
+        ),
+        {"training": 1.0, "default": 0.5, "uniform": 0.5, "custom": 0.5},
+    )
+    data = Validation(
+        logits=logits,
+        vote_shares=shares,
+        majority=majority_labels(validation.votes),
+        fer2013=validation.fer2013_labels,
+    )
+    spec = with_weights(spec, {"training": choose_weight(spec, data, prior)})
+    power, sweep = choose_prior_power(spec, data, prior)
+    return (
+        replace(
+            spec,
+            priors={
+                "training": tuple(float(value) for value in prior),
+                "default": tuple(float(value) for value in temper_prior(prior, power)),
+            },
+        ),
+        sweep,
+    )
+
+
+def _run_onnx(model: Path, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    parts = [
+        session.run(names, {"faces": images[at : at + 256, None].astype(np.float32) / 255})
+        for at in range(0, len(images), 256)
+    ]
+    return {name: np.concatenate(values) for name, *values in zip(names, *parts, strict=True)}
+
+
+def _compare(
+    network: nn.Module, images: NDArray[np.uint8], logits: dict[str, NDArray[np.float32]]
+) -> None:
+    """Refuse a model whose ONNX form says something else than torch does."""
+    with torch.inference_mode():
+        faces = torch.from_numpy(images[:, None].astype(np.float32) / 255)
+        expected: CompactNetOutput = network(faces)
+    for name, value in zip((FERPLUS_OUTPUT, FER2013_OUTPUT, FACE_OUTPUT), expected, strict=True):
+        gap = float(np.abs(logits[name] - value.numpy()).max())
+        if gap > _ONNX_TOLERANCE:
+            raise TrainingError(
+                f"expected ONNX to equal torch to {_ONNX_TOLERANCE} in {name}; got {gap:.2g}"
+            )
+
+
+def _write_spec(folder: Path, spec: BundleSpec) -> None:
+    with atomic_path(folder / SPEC_FILE) as partial:
+        partial.write_text(json.dumps(spec_to_json(spec), indent=1) + "\n", encoding="utf-8")
+
+
+def _read_run(run_folder: Path) -> dict[str, Any]:
+    try:
+        value: dict[str, Any] = json.loads((run_folder / RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"expected {RUN_FILE} in {run_folder}; got: {error}") from error
+    return value

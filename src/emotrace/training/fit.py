@@ -1,0 +1,193 @@
+"""Run a recipe: from a data set to a run folder that says all it takes to repeat it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import platform
+import subprocess
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+import emotrace
+from emotrace.datasets.ferplus import find_ferplus, load_ferplus
+from emotrace.errors import TrainingError
+from emotrace.storage import atomic_path, ensure_folder
+from emotrace.training.batches import (
+    FaceDataset,
+    evaluation_loader,
+    sampling_priors,
+    sampling_weights,
+    training_loader,
+)
+from emotrace.training.module import ExpressionModule
+
+if TYPE_CHECKING:
+    from emotrace.training.recipe import DefaultRecipe
+
+RUN_FILE = "run.json"
+LAST_CHECKPOINT = "last.ckpt"
+
+
+def fit(
+    recipe: DefaultRecipe,
+    data_root: str | Path,
+    run_folder: str | Path,
+    *,
+    resume: bool = False,
+    show_progress: bool = True,
+) -> Path:
+    """Train the default network and leave its checkpoints and curves in `run_folder`.
+
+    Chooses nothing by results: the averaged weights at the end of the schedule are the outcome.
+
+    Args:
+        recipe: Everything that decides the outcome.
+        data_root: The folder that holds `ferplus.parquet`, or the file.
+        run_folder: Made where missing; `run.json`, `checkpoints/`, `csv/` and `tensorboard/` go in.
+        resume: Go on from the last checkpoint in `run_folder`, if there is one.
+        show_progress: Draw a progress bar.
+
+    Returns:
+        The path of the last checkpoint.
+
+    Raises:
+        DatasetError: The data is not there or damaged.
+        TrainingError: The run folder holds another run, or the loss stops being finite.
+    """
+    folder = ensure_folder(Path(run_folder))
+    checkpoints = folder / "checkpoints"
+    last = checkpoints / LAST_CHECKPOINT
+    if last.exists() and not resume:
+        raise TrainingError(
+            f"expected an empty run folder; {folder} holds a run already; "
+            "give --resume to go on with it, or choose another folder"
+        )
+    lightning.seed_everything(recipe.seed, verbose=False)
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    train = FaceDataset(load_ferplus(data_root, "train"))
+    validation = FaceDataset(load_ferplus(data_root, "validation"))
+    weights = sampling_weights(train, recipe.balance_power)
+    priors = sampling_priors(train, weights)
+    steps = recipe.epochs * (len(train) // recipe.batch_size)
+    _write_run(folder, recipe, data_root, priors_sampled=[p.tolist() for p in priors])
+    module = ExpressionModule(recipe, priors, steps)
+    _quiet_lightning()
+    trainer = lightning.Trainer(
+        max_epochs=recipe.epochs,
+        accelerator="auto",
+        precision="bf16-mixed" if recipe.mixed_precision else "32-true",
+        gradient_clip_val=recipe.gradient_clip_norm,
+        logger=[
+            CSVLogger(folder, name=None, version="csv"),
+            TensorBoardLogger(folder, name=None, version="tensorboard"),
+        ],
+        callbacks=[_checkpointing(checkpoints)],
+        enable_progress_bar=show_progress,
+        enable_model_summary=False,
+        log_every_n_steps=50,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(
+        module,
+        training_loader(train, weights, recipe),
+        evaluation_loader(validation),
+        ckpt_path=str(last) if last.exists() else None,
+        weights_only=False,
+    )
+    return last
+
+
+def _checkpointing(folder: Path) -> ModelCheckpoint:
+    """Keep the newest state after each epoch (with `save_top_k=0` there is no `last.ckpt`)."""
+    return ModelCheckpoint(
+        folder,
+        filename="epoch-{epoch:03d}",
+        auto_insert_metric_name=False,
+        save_last=True,
+        save_top_k=1,
+        monitor=None,
+        save_on_train_epoch_end=True,
+    )
+
+
+def load_averaged_network(recipe: DefaultRecipe, checkpoint: Path) -> torch.nn.Module:
+    """Rebuild the averaged network of a run, ready for evaluation on the CPU.
+
+    Raises:
+        TrainingError: The checkpoint is missing or is of another architecture.
+    """
+    from emotrace.models.compact import CompactNet
+
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+    except (OSError, KeyError, RuntimeError) as error:
+        raise TrainingError(f"expected a checkpoint at {checkpoint}; got: {error}") from error
+    prefix = "averaged.module."
+    weights = {
+        name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)
+    }
+    network = CompactNet(recipe.network)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        first = str(error).splitlines()[0]
+        raise TrainingError(
+            f"expected weights of the recipe's network in {checkpoint}; got others: {first}"
+        ) from error
+    return network.eval()
+
+
+def _write_run(folder: Path, recipe: DefaultRecipe, data_root: str | Path, **more: Any) -> None:
+    path = find_ferplus(data_root)
+    record = {
+        "recipe": asdict(recipe),
+        "data": {
+            "path": str(path.resolve()),
+            "bytes": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        },
+        "versions": {
+            "emotrace": emotrace.__version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "lightning": lightning.__version__,
+            "numpy": np.__version__,
+        },
+        "git_commit": _git_commit(),
+        **more,
+    }
+    with atomic_path(folder / RUN_FILE) as partial:
+        partial.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def _git_commit() -> str | None:
+    """Return the commit of the source tree, or None outside a checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
+
+
+def _quiet_lightning() -> None:
+    """Silence hints that do not apply: the data is in memory, workers would only copy it."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")

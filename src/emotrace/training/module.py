@@ -1,0 +1,179 @@
+"""The Lightning module of the default recipe: losses, averaged weights, schedule."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import lightning
+import torch
+import torch.nn.functional as F  # noqa: N812 -- torch's own name for it
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from emotrace.errors import TrainingError
+from emotrace.models.compact import CompactNet, CompactNetOutput
+from emotrace.training.augmentation import augment, draw_mixup
+from emotrace.training.losses import prior_adjusted_cross_entropy
+from emotrace.training.not_faces import make_not_faces
+
+if TYPE_CHECKING:
+    from emotrace.training.batches import FaceBatch, SamplingPriors
+    from emotrace.training.recipe import DefaultRecipe
+
+
+def _moving_average(decay: float) -> Any:
+    """Build the rule by which averaged weights follow the trained ones.
+
+    The decay rises from 0.1 as (1 + n) / (10 + n), so that the random weights of the start are soon
+    forgotten (the warm-up of TensorFlow's ExponentialMovingAverage).
+    """
+
+    @torch.no_grad()
+    def update(averaged: Any, current: Any, count: Tensor) -> None:
+        steps = int(count)
+        weight = 1 - min(decay, (1 + steps) / (10 + steps))
+        for mean, value in zip(averaged, current, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, weight)
+            else:  # counters of batch norm
+                mean.copy_(value)
+
+    return update
+
+
+class ExpressionModule(lightning.LightningModule):
+    """Trains a `CompactNet` on both label sets at once and keeps its averaged weights."""
+
+    def __init__(self, recipe: DefaultRecipe, priors: SamplingPriors, steps_total: int) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.network = CompactNet(recipe.network).to(memory_format=torch.channels_last)
+        self.averaged = AveragedModel(
+            self.network,
+            multi_avg_fn=_moving_average(recipe.average_decay),
+            use_buffers=True,
+        )
+        self.steps_total = steps_total
+        self.register_buffer("ferplus_log_prior", priors.ferplus.log())
+        self.register_buffer("fer2013_log_prior", priors.fer2013.log())
+        self.ferplus_log_prior: Tensor
+        self.fer2013_log_prior: Tensor
+        self._validation: list[tuple[CompactNetOutput, FaceBatch]] = []
+
+    def forward(self, images: Tensor) -> CompactNetOutput:
+        """Score faces with the averaged weights; see `CompactNet`."""
+        output: CompactNetOutput = self.averaged(images)
+        return output
+
+    def _generator(self, batch_index: int) -> torch.Generator:
+        # Drawn afresh from (seed, step): a resumed run goes on with the very numbers it would have
+        # had.
+        generator = torch.Generator()
+        return generator.manual_seed(
+            (self.recipe.seed * 1_000_003 + self.current_epoch) * 100_003 + batch_index
+        )
+
+    def training_step(self, batch: FaceBatch, batch_index: int) -> Tensor:
+        """Return the loss of one batch.
+
+        Raises:
+            TrainingError: The loss is not finite.
+        """
+        recipe, generator = self.recipe, self._generator(batch_index)
+        made = math.ceil(recipe.not_face_fraction * len(batch.images))
+        images = batch.images
+        if made:
+            images = torch.cat([images, make_not_faces(images[:made], generator)])
+        # In full precision: bfloat16 keeps 8 bits, as coarse as the grey levels themselves.
+        with torch.autocast(images.device.type, enabled=False):
+            images = augment(images, recipe.augmentation, generator)
+        faces = len(batch.images)
+        keep = draw_mixup(recipe.augmentation, generator)
+        ferplus, fer2013, face = batch.ferplus_shares, batch.fer2013_shares, batch.face_shares
+        if keep < 1:
+            order = torch.randperm(faces, generator=generator)
+            mixed = keep * images[:faces] + (1 - keep) * images[:faces][order]
+            images = torch.cat([mixed, images[faces:]])
+            ferplus = keep * ferplus + (1 - keep) * ferplus[order]
+            fer2013 = keep * fer2013 + (1 - keep) * fer2013[order]
+            face = keep * face + (1 - keep) * face[order]
+        output = self.network(images.contiguous(memory_format=torch.channels_last))
+        loss = prior_adjusted_cross_entropy(
+            output.ferplus_logits[:faces], ferplus, self.ferplus_log_prior
+        )
+        loss = loss + recipe.fer2013_weight * prior_adjusted_cross_entropy(
+            output.fer2013_logits[:faces], fer2013, self.fer2013_log_prior
+        )
+        target = torch.cat([face, face.new_zeros(made)])
+        loss = loss + recipe.face_weight * F.binary_cross_entropy_with_logits(
+            output.face_logit.float(), target
+        )
+        if not bool(torch.isfinite(loss)):
+            raise TrainingError(
+                f"expected a finite loss; got {float(loss)} at epoch {self.current_epoch}, "
+                f"batch {batch_index}; lower learning_rate or turn mixed_precision off"
+            )
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=faces)
+        return loss
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Move the averaged weights one step towards the trained ones."""
+        self.averaged.update_parameters(self.network)
+
+    def validation_step(self, batch: FaceBatch, _: int) -> None:
+        """Keep the averaged network's scores of one batch."""
+        self._validation.append((self(batch.images), batch))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log accuracy against the top vote under the training prior, and balanced recall."""
+        logits = torch.cat([output.ferplus_logits.float() for output, _ in self._validation])
+        shares = torch.cat([batch.ferplus_shares for _, batch in self._validation])
+        self._validation.clear()
+        known = shares.sum(dim=1) > 0
+        logits, shares = logits[known], shares[known]
+        target = shares.argmax(dim=1)
+        natural = shares.mean(dim=0).clamp_min(1e-6).log()
+        hits = (logits + natural).argmax(dim=1) == target
+        balanced = logits.argmax(dim=1) == target
+        present = torch.bincount(target).nonzero().flatten()
+        recall = torch.stack(
+            [balanced[target == label].float().mean() for label in present.tolist()]
+        ).mean()
+        loss = prior_adjusted_cross_entropy(logits, shares, natural)
+        self.log_dict(
+            {
+                "validation_loss": loss,
+                "validation_accuracy": hits.float().mean(),
+                "validation_balanced_recall": recall,
+            },
+            prog_bar=True,
+        )
+
+    def configure_optimizers(self) -> Any:
+        """Build SGD with a warm-up and a half cosine to zero, stepped per batch."""
+        recipe = self.recipe
+        decayed = [p for p in self.network.parameters() if p.ndim > 1]
+        plain = [p for p in self.network.parameters() if p.ndim <= 1]
+        optimizer = torch.optim.SGD(
+            [
+                {"params": decayed, "weight_decay": recipe.weight_decay},
+                {"params": plain, "weight_decay": 0.0},
+            ],
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            nesterov=True,
+        )
+        warmup = max(1, round(recipe.warmup_epochs * self.steps_total / recipe.epochs))
+
+        def factor(step: int) -> float:
+            if step < warmup:
+                return (step + 1) / warmup
+            done = (step - warmup) / max(1, self.steps_total - warmup)
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }

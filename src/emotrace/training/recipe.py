@@ -1,0 +1,86 @@
+"""The recipe of the default bundle: a complete training configuration as one typed value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from emotrace.errors import UsageError
+from emotrace.models.compact import CompactNetOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationSettings:
+    """Random changes made to each training face; see `emotrace.training.augmentation`.
+
+    The ranges cover what detectors and cameras do to a face in video: badly placed and tilted
+    boxes, low resolution, blur, exposure, light from one side.
+    """
+
+    scale: tuple[float, float] = (0.82, 1.22)
+    rotation_degrees: float = 16.0
+    shift_fraction: float = 0.1
+    """Of the picture's side, each way."""
+    shear_degrees: float = 6.0
+    flip_probability: float = 0.5
+    contrast: tuple[float, float] = (0.7, 1.3)
+    brightness: float = 0.15
+    gamma: tuple[float, float] = (0.6, 1.7)
+    side_light_probability: float = 0.15
+    blur_probability: float = 0.15
+    low_resolution_probability: float = 0.2
+    lowest_resolution_px: int = 16
+    noise_probability: float = 0.1
+    erase_probability: float = 0.3
+    erase_fraction: tuple[float, float] = (0.15, 0.4)
+    """Side of the erased box as a share of the picture's."""
+    mixup_probability: float = 0.4
+    mixup_alpha: float = 0.3
+    """Of the Beta distribution (Zhang et al. 2018, arXiv:1710.09412)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefaultRecipe:
+    """How the default bundle is trained: FER+ votes and FER2013 labels, from scratch.
+
+    The weights that are kept are the exponential moving average at the end of the schedule: a fixed
+    rule, so no epoch is chosen by looking at results.
+    """
+
+    network: CompactNetOptions = field(default_factory=CompactNetOptions)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    epochs: int = 22
+    batch_size: int = 128
+    learning_rate: float = 0.1
+    """Peak; reached after `warmup_epochs`, then a half cosine to zero."""
+    warmup_epochs: float = 1.0
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    gradient_clip_norm: float = 5.0
+    average_decay: float = 0.998
+    """Of the moving average of the weights, per step (an epoch has about 223)."""
+    balance_power: float = 0.5
+    """An image is drawn in proportion to the mean over its votes of (share of the emotion in the
+    training set) ** -balance_power: 0 draws all alike, 1 draws every emotion equally often."""
+    fer2013_weight: float = 0.5
+    """Of the FER2013 head's loss beside the FER+ head's 1."""
+    face_weight: float = 0.2
+    """Of the face head's loss."""
+    not_face_fraction: float = 0.08
+    """Of each batch: pictures without a face, made by `emotrace.training.not_faces`."""
+    mixed_precision: bool = True
+    """bfloat16 autocast, on the CPU too."""
+    seed: int = 0
+    threads: int = 0
+    """CPU threads for torch; 0 leaves torch's choice."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot train.
+
+        Raises:
+            UsageError: Naming the field, what was expected and what was got.
+        """
+        for name in ("epochs", "batch_size", "learning_rate"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"expected {name} above 0; got {getattr(self, name)}")
+        if not 0 <= self.not_face_fraction < 1:
+            raise UsageError(f"expected not_face_fraction in [0, 1); got {self.not_face_fraction}")
