@@ -1,0 +1,372 @@
+"""Many inputs: a folder of results for each, one bad input never stops the rest, runs resume."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+
+import pyarrow.parquet as pq
+
+from emotrace import __version__
+from emotrace.analysis.annotate import AnnotatedVideoSink
+from emotrace.analysis.inputs import find_inputs, name_folders
+from emotrace.analysis.pipeline import (
+    Progress,
+    ProgressHook,
+    VideoAnalysis,
+    finish_timeline,
+)
+from emotrace.analysis.report import write_report
+from emotrace.analysis.settings import AnalysisSettings
+from emotrace.analysis.subtitles import write_webvtt
+from emotrace.analysis.tables import (
+    SUMMARY_FILE,
+    TIMELINE_FILE,
+    Timeline,
+    TimelineTableWriter,
+    to_openface,
+    to_pyfeat,
+    write_json,
+)
+from emotrace.analysis.thumbnails import take_thumbnails
+from emotrace.bundle import DEFAULT_BUNDLE, Bundle, PriorChoice, load_bundle
+from emotrace.errors import EmotraceError, InputError, OutputError
+from emotrace.faces import choose_detector
+from emotrace.storage import atomic_path, ensure_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emotrace.faces import DetectorChoice
+
+BATCH_FILE: Final = "batch.json"
+REPORT_FILE: Final = "report.html"
+SUBTITLES_FILE: Final = "subtitles.vtt"
+OPENFACE_FILE: Final = "openface.csv"
+PYFEAT_FILE: Final = "pyfeat.csv"
+_RUN_KEY: Final = "run"
+_RAW_NAME: Final = ".raw-timeline.parquet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputChoice:
+    """What to write besides `timeline.parquet`, `segments.parquet` and `summary.json`."""
+
+    csv: bool = False
+    """`timeline.csv` and `segments.csv`."""
+    video: bool = False
+    """`annotated.mp4` (for a still image `annotated.png`): boxes, ids, bars; audio kept."""
+    report: bool = False
+    """`report.html`: one interactive page that needs no network."""
+    subtitles: bool = False
+    """`subtitles.vtt`: WebVTT for any player."""
+    openface: bool = False
+    """`openface.csv`: the table under OpenFace's column names."""
+    pyfeat: bool = False
+    """`pyfeat.csv`: the table under py-feat's column names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputOutcome:
+    """What became of one input."""
+
+    path: Path
+    status: Literal["done", "skipped", "failed"]
+    """`skipped`: the same analysis of the same file was there already."""
+    folder: Path | None = None
+    summary: dict[str, Any] | None = None
+    error: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchReport:
+    """What became of all inputs, in their order."""
+
+    outcomes: tuple[InputOutcome, ...] = field(default_factory=tuple)
+
+    @property
+    def done(self) -> list[InputOutcome]:
+        """Those analysed now."""
+        return [outcome for outcome in self.outcomes if outcome.status == "done"]
+
+    @property
+    def skipped(self) -> list[InputOutcome]:
+        """Those whose results were there already."""
+        return [outcome for outcome in self.outcomes if outcome.status == "skipped"]
+
+    @property
+    def failed(self) -> list[InputOutcome]:
+        """Those that could not be analysed."""
+        return [outcome for outcome in self.outcomes if outcome.status == "failed"]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return counts and outcomes, ready for JSON; summaries stay in their folders."""
+        return {
+            "counts": {
+                "inputs": len(self.outcomes),
+                "done": len(self.done),
+                "skipped": len(self.skipped),
+                "failed": len(self.failed),
+            },
+            "inputs": [
+                {
+                    "path": str(outcome.path),
+                    "status": outcome.status,
+                    "folder": None if outcome.folder is None else str(outcome.folder),
+                    "error": outcome.error,
+                    "seconds": round(outcome.seconds, 3),
+                }
+                for outcome in self.outcomes
+            ],
+        }
+
+
+class BatchObserver(Protocol):
+    """Is told what happens while a batch runs."""
+
+    def on_start(self, path: Path, position: int, total: int) -> None:
+        """Take note that input `position` (from 0) of `total` begins."""
+
+    def on_progress(self, path: Path, progress: Progress) -> None:
+        """Take note of how far the current input has come."""
+
+    def on_done(self, outcome: InputOutcome) -> None:
+        """Take note of what became of an input."""
+
+
+def analyze_inputs(
+    inputs: Sequence[str | Path],
+    out_folder: str | Path,
+    *,
+    bundle: str | Path | Bundle = DEFAULT_BUNDLE,
+    prior: PriorChoice = "default",
+    settings: AnalysisSettings | None = None,
+    outputs: OutputChoice | None = None,
+    overwrite: bool = False,
+    observer: BatchObserver | None = None,
+) -> BatchReport:
+    """Analyse files, folders and globs into `out_folder`, one folder an input.
+
+    An input that cannot be analysed is reported and the others go on. An input whose results are
+    there already, from the same file with the same settings, is skipped, so a run that was stopped
+    is taken up again by the same call.
+
+    Args:
+        inputs: Files, folders (searched to the bottom) and globs.
+        out_folder: Made where missing.
+        bundle: See `load_bundle`.
+        prior: See `load_bundle`.
+        settings: See `AnalysisSettings`.
+        outputs: What to write besides the tables.
+        overwrite: Analyse again what is there already.
+        observer: Is told what happens.
+
+    Returns:
+        What became of each input; also written to `batch.json` in `out_folder`.
+
+    Raises:
+        OutputError: `out_folder` cannot be written to.
+        BundleError, DownloadError, UsageError: The bundle or the detector cannot be had at all.
+    """
+    settings, outputs = settings or AnalysisSettings(), outputs or OutputChoice()
+    out_folder = ensure_folder(Path(out_folder))
+    if not isinstance(bundle, Bundle):
+        bundle = load_bundle(bundle, prior=prior, threads=settings.thread_count)
+    # One detector for all inputs: its file is sought once, and its notice said once.
+    runner = _Runner(bundle, choose_detector(settings.detector), settings, outputs, overwrite)
+    outcomes: list[InputOutcome] = []
+    found: list[tuple[Path, str | None]] = []
+    for pattern in inputs:
+        try:
+            found += [(path, None) for path in find_inputs(pattern)]
+        except InputError as error:
+            found.append((Path(pattern), str(error)))
+    found = list(dict.fromkeys(found))
+    names = name_folders([path for path, problem in found if problem is None])
+    for position, (path, problem) in enumerate(found):
+        if observer is not None:
+            observer.on_start(path, position, len(found))
+        if problem is None:
+            outcome = runner.run(path, out_folder / names[path], _hook(observer, path))
+        else:
+            outcome = InputOutcome(path=path, status="failed", error=problem)
+        outcomes.append(outcome)
+        if observer is not None:
+            observer.on_done(outcome)
+    report = BatchReport(outcomes=tuple(outcomes))
+    write_json(out_folder / BATCH_FILE, report.to_json())
+    return report
+
+
+def _hook(observer: BatchObserver | None, path: Path) -> ProgressHook | None:
+    if observer is None:
+        return None
+    return lambda progress: observer.on_progress(path, progress)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Runner:
+    """Analyses one input after another with the same bundle, detector and settings."""
+
+    bundle: Bundle
+    choice: DetectorChoice
+    settings: AnalysisSettings
+    outputs: OutputChoice
+    overwrite: bool
+
+    def run(self, path: Path, folder: Path, hook: ProgressHook | None) -> InputOutcome:
+        started = time.perf_counter()
+        try:
+            is_new, summary = self._analyze(path, folder, hook)
+        except (EmotraceError, OSError) as error:
+            # An OSError is the system's word on this input or its folder (a disk that went away).
+            message = " ".join(str(error).split())
+            return InputOutcome(
+                path=path,
+                status="failed",
+                error=message,
+                seconds=time.perf_counter() - started,
+            )
+        return InputOutcome(
+            path=path,
+            status="done" if is_new else "skipped",
+            folder=folder,
+            summary=summary,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _analyze(
+        self, path: Path, folder: Path, hook: ProgressHook | None
+    ) -> tuple[bool, dict[str, Any]]:
+        """Return whether the input was analysed now, and its summary."""
+        analysis = VideoAnalysis(
+            path,
+            detector=self.choice.detector,
+            bundle=self.bundle,
+            settings=self.settings,
+            progress=hook,
+        )
+        with closing(analysis):
+            if self.choice.notice is not None:
+                analysis.notices = (self.choice.notice,)
+            fingerprint = self._fingerprint(path)
+            earlier = _read_summary(folder)
+            if earlier is not None and not self.overwrite:
+                if self._is_complete(folder, earlier, fingerprint):
+                    return False, earlier
+                _refuse_other_input(folder, earlier, path)
+            is_new_folder = not folder.exists()
+            ensure_folder(folder)
+            try:
+                timeline = self._stream_to_disk(analysis, folder)
+                self._write_extras(analysis, timeline, folder)
+                timeline.summary[_RUN_KEY] = {
+                    "fingerprint": fingerprint,
+                    "outputs": asdict(self.outputs),
+                }
+                timeline.save(folder, csv=self.outputs.csv)
+            except BaseException:
+                if is_new_folder and not any(folder.iterdir()):
+                    folder.rmdir()
+                raise
+            return True, timeline.summary
+
+    def _stream_to_disk(self, analysis: VideoAnalysis, folder: Path) -> Timeline:
+        """Run the pipeline into the raw table (and the annotated video), with flat memory."""
+        raw = folder / _RAW_NAME
+        # The old summary speaks of other results from the first new file on.
+        (folder / SUMMARY_FILE).unlink(missing_ok=True)
+        try:
+            with ExitStack() as stack:
+                table = stack.enter_context(TimelineTableWriter(raw))
+                if self.outputs.video:
+                    sink = stack.enter_context(AnnotatedVideoSink(folder, source=analysis.path))
+                    frames = stack.enter_context(closing(analysis.frames_and_results()))
+                    for frame, result in frames:
+                        sink.write(frame, result)
+                        table.write(result)
+                else:
+                    results = stack.enter_context(closing(analysis.results()))
+                    for result in results:
+                        table.write(result)
+            return finish_timeline(analysis, pq.read_table(raw))
+        finally:
+            raw.unlink(missing_ok=True)
+
+    def _write_extras(self, analysis: VideoAnalysis, timeline: Timeline, folder: Path) -> None:
+        outputs = self.outputs
+        segments = timeline.segments() if outputs.report or outputs.subtitles else []
+        if outputs.subtitles:
+            write_webvtt(folder / SUBTITLES_FILE, segments)
+        if outputs.report:
+            thumbnails = take_thumbnails(
+                analysis.path, timeline.table, segments, analysis.detector.canonical
+            )
+            write_report(
+                folder / REPORT_FILE,
+                table=timeline.table,
+                segments=segments,
+                summary=timeline.summary,
+                thumbnails=thumbnails,
+                bundle_card=self.bundle.card,
+            )
+        if outputs.openface:
+            with atomic_path(folder / OPENFACE_FILE) as partial:
+                to_openface(timeline.table).to_csv(partial, index=False)
+        if outputs.pyfeat:
+            with atomic_path(folder / PYFEAT_FILE) as partial:
+                frame = to_pyfeat(timeline.table, input_path=str(analysis.path))
+                frame.to_csv(partial, index=False)
+
+    def _fingerprint(self, path: Path) -> str:
+        """Name what decides the outcome: the file, the model, the settings, the software."""
+        state = path.stat()
+        parts = {
+            "path": os.path.abspath(path),  # noqa: PTH100 -- keeps links apart
+            "bytes": state.st_size,
+            "changed_ns": state.st_mtime_ns,
+            "bundle": self.bundle.hash,
+            "prior": [round(float(share), 9) for share in self.bundle.prior],
+            "detector": self.choice.detector.name,
+            "detect_every": self.settings.detect_every,
+            "segmentation": asdict(self.settings.segmentation),
+            "emotrace": __version__,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _is_complete(self, folder: Path, earlier: dict[str, Any], fingerprint: str) -> bool:
+        run = earlier.get(_RUN_KEY)
+        if not isinstance(run, dict) or run.get("fingerprint") != fingerprint:
+            return False
+        had = run.get("outputs")
+        wanted = [name for name, is_wanted in asdict(self.outputs).items() if is_wanted]
+        return (
+            isinstance(had, dict)
+            and all(had.get(name) for name in wanted)
+            and (folder / TIMELINE_FILE).is_file()
+        )
+
+
+def _read_summary(folder: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _refuse_other_input(folder: Path, earlier: dict[str, Any], path: Path) -> None:
+    """Keep the results of another input of the same name from being replaced unawares."""
+    other = earlier.get("input", {}).get("path")
+    if other is not None and Path(other).resolve() != path.resolve():
+        raise OutputError(
+            f"expected {folder} to be free or to hold results of {path}; "
+            f"it holds those of {other}; choose another folder with -o, or give --overwrite"
+        )

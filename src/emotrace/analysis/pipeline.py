@@ -1,0 +1,379 @@
+"""The streaming pipeline: decode, find and follow faces, crop, predict.
+
+Decoding runs in one thread, finding and following faces in a second, the model in the caller's,
+with bounded queues between them: memory does not grow with the length of the video, and a slow
+consumer slows everything down. The result does not depend on the number of threads nor on the batch
+size: every stage sees the frames one by one and in order, and the model computes each face by
+itself (see `emotrace.models.compact`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow as pa
+
+from emotrace.analysis.affect import derive_valence_arousal
+from emotrace.analysis.segments import add_smoothed_columns
+from emotrace.analysis.settings import AnalysisSettings
+from emotrace.analysis.stages import run_ahead
+from emotrace.analysis.summary import summarize
+from emotrace.analysis.tables import Timeline
+from emotrace.bundle import DEFAULT_BUNDLE, Bundle, PriorChoice, load_bundle
+from emotrace.errors import UsageError
+from emotrace.faces import Detector, FaceTracker, choose_detector, extract_crop
+from emotrace.timeline import (
+    FaceResult,
+    Frame,
+    FrameResult,
+    InputFacts,
+    Prediction,
+    TrackedFace,
+    ValenceArousalSource,
+    results_to_table,
+)
+from emotrace.video import ShotCutDetector, VideoReader
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_DECODED_AHEAD: Final = 3
+_TRACKED_AHEAD: Final = 4
+_HELD_FRAMES: Final = 32
+"""Frames without faces must not wait for a batch to fill for ever: live views would stall."""
+_HELD_BYTES: Final = 64 * 2**20
+"""Pictures kept for a consumer that draws on them are the largest thing in memory (4K: 25 MB)."""
+_PROGRESS_SECONDS: Final = 0.1
+_TABLE_CHUNK_FRAMES: Final = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far an analysis has come."""
+
+    frames_done: int
+    frames_expected: int | None
+    """An estimate from the file's header; None where it says nothing."""
+    frames_per_second: float
+    seconds_left: float | None
+
+
+ProgressHook = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _TrackedFrame:
+    """A frame on its way from the tracker to the model."""
+
+    frame: Frame | None
+    """None where nobody needs the picture any more."""
+    frame_index: int
+    timestamp_seconds: float
+    is_cut: bool
+    faces: tuple[TrackedFace, ...]
+    crops: tuple[NDArray[np.uint8], ...]
+
+
+class VideoAnalysis:
+    """One video being analysed: iterate over it once, then ask for its facts.
+
+    `stream_video` and `analyze_video` are the simple ways to use it.
+
+    Args:
+        path: A video, GIF or still image.
+        detector: A detector's name or a detector; `settings.detector` where not given.
+        bundle: A bundle, or the name or folder of one.
+        prior: See `emotrace.bundle.load_bundle`; for a bundle that is loaded already, its own
+        holds. settings: See `AnalysisSettings`.
+        progress: Called at most ten times a second, and at the end.
+
+    Raises:
+        InputError: The file cannot be read.
+        BundleError, DetectorError, DownloadError, UsageError: As `load_bundle` and
+            `choose_detector` say.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        detector: str | Detector | None = None,
+        bundle: str | Path | Bundle = DEFAULT_BUNDLE,
+        prior: PriorChoice = "default",
+        settings: AnalysisSettings | None = None,
+        progress: ProgressHook | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.settings = settings or AnalysisSettings()
+        self._progress = progress
+        self._threads = self.settings.thread_count
+        self._reader = VideoReader(self.path, decode_threads=self._threads)
+        try:
+            self.bundle = (
+                bundle
+                if isinstance(bundle, Bundle)
+                else load_bundle(bundle, prior=prior, threads=self._threads)
+            )
+            self.notices: tuple[str, ...] = ()
+            if detector is None or isinstance(detector, str):
+                choice = choose_detector(detector or self.settings.detector)
+                self.detector = choice.detector
+                self.notices = (choice.notice,) if choice.notice else ()
+            else:
+                self.detector = detector
+        except BaseException:
+            self._reader.close()
+            raise
+        self.cut_timestamps_seconds: list[float] = []
+
+    def facts(self) -> InputFacts:
+        """Return what the input is; complete once the analysis has been iterated over."""
+        return self._reader.facts()
+
+    def summarize(self, table: pa.Table) -> dict[str, Any]:
+        """Summarize the finished analysis; see `emotrace.analysis.summary.summarize`."""
+        return summarize(
+            table,
+            self.facts(),
+            settings={
+                **asdict(self.settings),
+                "prior": self.bundle.prior_name,
+                "threads": self._threads,
+            },
+            bundle=self.bundle.describe(),
+            detector=self.detector.name,
+            notices=self.notices,
+            cut_timestamps_seconds=self.cut_timestamps_seconds,
+        )
+
+    def results(self) -> Generator[FrameResult, None, None]:
+        """Yield each frame's result, in order, while the video is being read."""
+        with closing(self._run(keep_frames=False)) as run:
+            for _, result in run:
+                yield result
+
+    def frames_and_results(self) -> Generator[tuple[Frame, FrameResult], None, None]:
+        """Yield each frame with its result: for whoever draws on the pictures."""
+        with closing(self._run(keep_frames=True)) as run:
+            for frame, result in run:
+                if frame is not None:
+                    yield frame, result
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+    def _run(self, *, keep_frames: bool) -> Generator[tuple[Frame | None, FrameResult], None, None]:
+        meter = _Meter(self._progress, self._reader)
+        with ExitStack() as stack:
+            stack.callback(self._reader.close)
+            # Each stage is a generator; where there are cores for it, it runs in its own thread.
+            frames: Iterable[Frame] = self._reader
+            if self._threads > 1:
+                frames = stack.enter_context(run_ahead(frames, ahead=_DECODED_AHEAD))
+            tracked: Iterable[_TrackedFrame] = self._track(frames, keep_frames=keep_frames)
+            if self._threads > 1:
+                tracked = stack.enter_context(run_ahead(tracked, ahead=_TRACKED_AHEAD))
+            for batch in _batches(tracked, self.settings.batch_size):
+                for item, result in zip(batch, self._predict(batch), strict=True):
+                    if item.is_cut:
+                        self.cut_timestamps_seconds.append(item.timestamp_seconds)
+                    yield item.frame, result
+                    meter.count()
+        meter.finish()
+
+    def _track(self, frames: Iterable[Frame], *, keep_frames: bool) -> Iterator[_TrackedFrame]:
+        tracker, cuts = FaceTracker(), ShotCutDetector()
+        geometry = self.bundle.spec.crop
+        since_detection = 0
+        for frame in frames:
+            image = frame.image_rgb
+            is_cut = cuts.update(image)
+            if frame.index == 0 or is_cut or since_detection >= self.settings.detect_every:
+                since_detection = 0
+            detections = self.detector.detect(image) if since_detection == 0 else None
+            since_detection += 1
+            faces = tracker.update(
+                image, detections, timestamp_seconds=frame.timestamp_seconds, is_cut=is_cut
+            )
+            yield _TrackedFrame(
+                frame if keep_frames else None,
+                frame.index,
+                frame.timestamp_seconds,
+                is_cut,
+                tuple(faces),
+                tuple(
+                    extract_crop(
+                        image, face.detection, mapping=self.detector.canonical, geometry=geometry
+                    )
+                    for face in faces
+                ),
+            )
+
+    def _predict(self, batch: list[_TrackedFrame]) -> Iterator[FrameResult]:
+        crops = [crop for item in batch for crop in item.crops]
+        size = self.settings.batch_size
+        predictions: list[Prediction] = []
+        for start in range(0, len(crops), size):
+            predictions += predict_faces(self.bundle, crops[start : start + size])
+        at = 0
+        for item in batch:
+            mine = predictions[at : at + len(item.faces)]
+            at += len(item.faces)
+            yield FrameResult(
+                frame_index=item.frame_index,
+                timestamp_seconds=item.timestamp_seconds,
+                is_cut=item.is_cut,
+                faces=tuple(
+                    FaceResult(face=face, prediction=prediction)
+                    for face, prediction in zip(item.faces, mine, strict=True)
+                ),
+            )
+
+
+def predict_faces(bundle: Bundle, crops: list[NDArray[np.uint8]]) -> list[Prediction]:
+    """Predict face crops (`(height, width, 3)` RGB uint8 each), valence and arousal included."""
+    said = bundle.predict(crops)
+    if said.valence_arousal is not None:
+        source, affect = ValenceArousalSource.MODEL, said.valence_arousal
+    else:
+        source = ValenceArousalSource.DERIVED
+        affect = derive_valence_arousal(said.probabilities)
+    return [
+        Prediction(
+            probabilities=row,
+            valence=float(valence),
+            arousal=float(arousal),
+            valence_arousal_source=source,
+        )
+        for row, (valence, arousal) in zip(said.probabilities, affect, strict=True)
+    ]
+
+
+def stream_video(
+    path: str | Path,
+    *,
+    detector: str | Detector | None = None,
+    bundle: str | Path | Bundle = DEFAULT_BUNDLE,
+    prior: PriorChoice = "default",
+    settings: AnalysisSettings | None = None,
+    progress: ProgressHook | None = None,
+) -> Iterator[FrameResult]:
+    """Analyse a video and yield each frame's result while it runs, in order.
+
+    The arguments and errors are those of `VideoAnalysis`; they are checked at the call, before the
+    first frame is asked for::
+
+        for result in stream_video("clip.mp4"):
+            for item in result.faces:
+                print(result.timestamp_seconds, item.face.face_id, item.prediction.emotion)
+    """
+    return VideoAnalysis(
+        path, detector=detector, bundle=bundle, prior=prior, settings=settings, progress=progress
+    ).results()
+
+
+def analyze_video(
+    path: str | Path,
+    *,
+    detector: str | Detector | None = None,
+    bundle: str | Path | Bundle = DEFAULT_BUNDLE,
+    prior: PriorChoice = "default",
+    settings: AnalysisSettings | None = None,
+    progress: ProgressHook | None = None,
+) -> Timeline:
+    """Analyse a video and return its timeline.
+
+    The arguments and errors are those of `VideoAnalysis`::
+
+        timeline = analyze_video("clip.mp4", detector="yunet")
+        print(timeline.to_pandas())
+        timeline.save(Path("out"))
+    """
+    analysis = VideoAnalysis(
+        path, detector=detector, bundle=bundle, prior=prior, settings=settings, progress=progress
+    )
+    chunks: list[pa.Table] = []
+    waiting: list[FrameResult] = []
+    with closing(analysis.results()) as results:
+        for result in results:
+            waiting.append(result)
+            if len(waiting) == _TABLE_CHUNK_FRAMES:
+                chunks.append(results_to_table(waiting))
+                waiting.clear()
+    chunks.append(results_to_table(waiting))
+    return finish_timeline(analysis, pa.concat_tables(chunks))
+
+
+def finish_timeline(analysis: VideoAnalysis, table: pa.Table) -> Timeline:
+    """Make the timeline of a finished analysis from its raw table.
+
+    Raises:
+        UsageError: The table is not a timeline.
+    """
+    smoothing = analysis.settings.segmentation.smoothing
+    if smoothing is not None:
+        table = add_smoothed_columns(
+            table, smoothing, cut_timestamps_seconds=analysis.cut_timestamps_seconds
+        )
+    return Timeline(
+        table=table,
+        facts=analysis.facts(),
+        summary=analysis.summarize(table),
+        segmentation=analysis.settings.segmentation,
+    )
+
+
+def _batches(tracked: Iterable[_TrackedFrame], batch_size: int) -> Iterator[list[_TrackedFrame]]:
+    """Group frames until they hold `batch_size` faces, or enough frames or pictures wait."""
+    if batch_size < 1:
+        raise UsageError(f"expected batch_size of at least 1; got {batch_size}")
+    held: list[_TrackedFrame] = []
+    faces = size_bytes = 0
+    for item in tracked:
+        held.append(item)
+        faces += len(item.faces)
+        size_bytes += 0 if item.frame is None else item.frame.image_rgb.nbytes
+        if faces >= batch_size or len(held) >= _HELD_FRAMES or size_bytes >= _HELD_BYTES:
+            yield held
+            held, faces, size_bytes = [], 0, 0
+    if held:
+        yield held
+
+
+class _Meter:
+    """Counts frames and tells the progress hook, not too often."""
+
+    def __init__(self, hook: ProgressHook | None, reader: VideoReader) -> None:
+        self._hook, self._reader = hook, reader
+        self._done = 0
+        self._started = self._told = time.perf_counter()
+
+    def count(self) -> None:
+        self._done += 1
+        if self._hook is not None and time.perf_counter() - self._told >= _PROGRESS_SECONDS:
+            self._tell(self._reader.expected_frame_count)
+
+    def finish(self) -> None:
+        if self._hook is not None:
+            self._tell(self._done)
+
+    def _tell(self, expected: int | None) -> None:
+        self._told = time.perf_counter()
+        rate = self._done / max(self._told - self._started, 1e-9)
+        left = None if expected is None or not rate else max(0.0, (expected - self._done) / rate)
+        if self._hook is not None:
+            self._hook(
+                Progress(
+                    frames_done=self._done,
+                    frames_expected=expected,
+                    frames_per_second=rate,
+                    seconds_left=left,
+                )
+            )

@@ -1,0 +1,46 @@
+"""What decides the outcome of an analysis, and what only decides its speed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from emotrace.analysis.segments import SegmentSettings
+from emotrace.errors import UsageError
+from emotrace.faces import DetectorName  # noqa: TC001 -- tyro reads the annotation at run time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisSettings:
+    """How a video is analysed.
+
+    Raises:
+        UsageError: A value that cannot work.
+    """
+
+    detector: DetectorName = "auto"
+    """Face detector; `auto` is YuNet where its file can be had, else Haar with a notice."""
+    detect_every: int = 1
+    """Frames from one run of the detector to the next; optical flow carries faces between. Every
+    frame is predicted all the same. The first frame of a shot is always searched."""
+    segmentation: SegmentSettings = field(default_factory=SegmentSettings)
+    """Smoothing and segments; the raw columns of the table are never smoothed."""
+    batch_size: int = 16
+    """Faces handed to the model at once; changes speed and memory, never the result."""
+    threads: int = 0
+    """CPU threads; 0 takes all this process may use. Changes speed, never the result."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("detect_every", 1), ("batch_size", 1), ("threads", 0)):
+            value = getattr(self, name)
+            if value < least:
+                raise UsageError(f"expected {name} of at least {least}; got {value}")
+
+    @property
+    def thread_count(self) -> int:
+        """`threads`, or the number of processors this process may use."""
+        if self.threads:
+            return self.threads
+        if hasattr(os, "sched_getaffinity"):
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1

@@ -1,0 +1,387 @@
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+
+from emotrace.analysis import report
+from emotrace.analysis.report import ReportThumbnail, choose_thumbnails, write_report
+from emotrace.analysis.report_data import (
+    DISPLAY_ORDER,
+    MAX_FACES,
+    MAX_POINTS,
+    MAX_SEGMENTS,
+    chart_data,
+)
+from emotrace.analysis.report_sections import clock
+from emotrace.analysis.segments import find_segments
+from emotrace.analysis.smoothing import SmoothingSettings
+from emotrace.analysis.summary import summarize
+from emotrace.errors import OutputError, UsageError
+from emotrace.labels import EMOTIONS
+from tests.analysis.timelines import array_table, make_facts, make_table, probabilities_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from emotrace.timeline import Segment
+
+CHROMIUM = Path("/usr/bin/chromium")
+EVIL = "<script>document.title='owned'</script>"
+STEP = 0.04
+
+
+def make_thumbnail(segment: Segment) -> ReportThumbnail:
+    return ReportThumbnail(
+        face_id=segment.face_id,
+        timestamp_seconds=segment.peak_timestamp_seconds,
+        emotion=segment.emotion,
+        confidence=segment.mean_confidence,
+        image_rgb=np.full((200, 160, 3), (200, 30, 40), dtype=np.uint8),
+    )
+
+
+def make_inputs(
+    faces: Sequence[Mapping[int, np.ndarray]], *, is_still: bool = False, name: str = "clip.mp4"
+) -> dict[str, Any]:
+    """The arguments of `write_report` for frames `STEP` seconds apart."""
+    table = make_table([STEP * i for i in range(len(faces))], faces)
+    return inputs_of(table, len(faces), is_still=is_still, name=name)
+
+
+def inputs_of(
+    table: pa.Table, frame_count: int, *, is_still: bool = False, name: str = "clip.mp4"
+) -> dict[str, Any]:
+    duration = 0.0 if is_still else STEP * frame_count
+    facts = dataclasses.replace(
+        make_facts(frame_count=frame_count, duration_seconds=duration, path=name),
+        is_still_image=is_still,
+        notes=(f"a note {EVIL}",),
+    )
+    segments = find_segments(table, smoothing=None if is_still else SmoothingSettings())
+    summary = summarize(
+        table,
+        facts,
+        settings={"name": EVIL},
+        bundle={"name": f"bundle {EVIL}", "licence": "Apache-2.0"},
+        detector=f"haar {EVIL}",
+    )
+    return {
+        "table": table,
+        "segments": segments,
+        "summary": summary,
+        "thumbnails": [make_thumbnail(segment) for segment in segments],
+        "bundle_card": f"# Card {EVIL}",
+    }
+
+
+def two_faces() -> list[dict[int, np.ndarray]]:
+    """Four seconds: face 1 neutral, then happy; face 2 surprised, away for a second in the
+    middle."""
+    happy, neutral = probabilities_of("happiness", 0.9), probabilities_of("neutral", 0.7)
+    surprised = probabilities_of("surprise", 0.8)
+    return [
+        {1: neutral if i < 50 else happy, **({} if 35 <= i < 60 else {2: surprised})}
+        for i in range(100)
+    ]
+
+
+def random_faces(count: int, ids: range, seed: int = 0) -> list[dict[int, np.ndarray]]:
+    rng = np.random.default_rng(seed)
+    drawn = rng.dirichlet(np.full(8, 0.4), size=(count, len(ids))).astype(np.float32)
+    return [dict(zip(ids, row, strict=True)) for row in drawn]
+
+
+def own_html(page: str) -> str:
+    """The page without Plotly's script."""
+    return max(re.split(r"<script>", page), key=lambda part: "report-data" in part)
+
+
+def page_data(page: str) -> dict[str, Any]:
+    match = re.search(r'<script type="application/json" id="report-data">(.*?)</script>', page)
+    assert match is not None
+    data: dict[str, Any] = json.loads(match.group(1))
+    return data
+
+
+# --- the numbers
+
+
+def test_charts_show_every_frame_of_a_short_clip() -> None:
+    inputs = make_inputs(two_faces())
+    charts = chart_data(inputs["table"], inputs["segments"], inputs["summary"])
+    assert charts.omissions == ()
+    assert charts.face_ids == (1, 2)
+    first, second = charts.page["faces"]
+    measured = [i for i, edge in enumerate(first["edge"]) if not edge]
+    assert len(measured) == 100
+    for name, curve in zip(DISPLAY_ORDER, first["p"], strict=True):
+        expected = [faces[1][EMOTIONS.index(name)] * 1000 for faces in two_faces()]
+        assert [curve[i] for i in measured] == pytest.approx(expected, abs=0.51)
+    assert [first["t"][i] for i in measured] == pytest.approx([STEP * i for i in range(100)])
+    # Face 2 is away from 1.4 s to 2.4 s: a closing and an opening edge, besides those at both ends.
+    edges = [t for t, edge in zip(second["t"], second["edge"], strict=True) if edge]
+    assert edges == pytest.approx([0.0, 1.4, 2.4, 4.0])
+    assert second["t"] == sorted(second["t"])
+    assert all(
+        (curve[i] is None) == bool(second["edge"][i])
+        for curve in (*second["p"], second["v"], second["a"])
+        for i in range(len(second["t"]))
+    )
+    assert second["segments"][0][:3] == [0.0, 1.4, DISPLAY_ORDER.index("surprise")]
+
+
+def test_long_inputs_are_thinned_for_drawing_and_the_means_stay() -> None:
+    drawn = np.random.default_rng(0).dirichlet(np.full(8, 0.4), size=(20_000, 1))
+    inputs = inputs_of(array_table(np.arange(20_000) * STEP, drawn), 20_000)
+    charts = chart_data(inputs["table"], [], inputs["summary"])
+    (face,) = charts.page["faces"]
+    assert 0.5 * MAX_POINTS <= len(face["t"]) <= MAX_POINTS + 2
+    assert any("for drawing only" in note for note in charts.omissions)
+    sums = np.sum([[v for v in curve if v is not None] for curve in face["p"]], axis=0)
+    np.testing.assert_allclose(sums, 1000, atol=5)
+    for name, curve in zip(DISPLAY_ORDER, face["p"], strict=True):
+        drawn = np.mean([v for v in curve if v is not None])
+        assert drawn == pytest.approx(np.mean(inputs["table"][name]) * 1000, abs=2)
+
+
+def test_a_face_that_flickers_in_and_out_does_not_fill_the_page() -> None:
+    happy = np.broadcast_to(probabilities_of("happiness"), (80_000, 1, 8))
+    frames = np.arange(80_000)
+    inputs = inputs_of(array_table(frames * STEP, happy, frames % 40 < 2), 80_000)
+    charts = chart_data(inputs["table"], inputs["segments"], inputs["summary"])
+    (face,) = charts.page["faces"]
+    assert len(face["t"]) <= 2 * MAX_POINTS
+    assert len(face["segments"]) <= MAX_SEGMENTS
+
+
+def test_faces_and_segments_beyond_the_cap_are_left_out_and_that_is_said() -> None:
+    ids = range(1, MAX_FACES + 7)
+    faces = random_faces(30, ids)
+    for frame in faces[5:]:
+        for face_id in (2, 4, 6, 8, 10, 12):  # present for a shorter time than the others
+            del frame[face_id]
+    inputs = make_inputs(faces)
+    short = find_segments(inputs["table"], smoothing=None, min_duration_seconds=0)
+    charts = chart_data(inputs["table"], short * 10, inputs["summary"])
+    assert charts.face_ids == tuple(i for i in ids if i not in {2, 4, 6, 8, 10, 12})
+    assert any(f"for the {MAX_FACES} faces" in note for note in charts.omissions)
+    assert sum(len(face["segments"]) for face in charts.page["faces"]) <= MAX_SEGMENTS
+    assert any("longest segments" in note for note in charts.omissions)
+
+
+def test_pictures_of_the_longest_segments_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "MAX_THUMBNAILS", 2)
+    inputs = make_inputs(two_faces())
+    kept, note = choose_thumbnails(inputs["thumbnails"], inputs["segments"], (1, 2))
+    lengths = sorted((s.end_seconds - s.start_seconds for s in inputs["segments"]), reverse=True)
+    by_peak = {(s.face_id, s.peak_timestamp_seconds): s for s in inputs["segments"]}
+    kept_segments = [by_peak[p.face_id, p.timestamp_seconds] for p in kept]
+    assert sorted(
+        (s.end_seconds - s.start_seconds for s in kept_segments), reverse=True
+    ) == pytest.approx(lengths[:2])
+    assert note == "2 of 4 pictures are shown, those of the longest segments."
+    assert choose_thumbnails(inputs["thumbnails"][:1], inputs["segments"], (1, 2))[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "0:00.0"),
+        (59.96, "1:00.0"),
+        (75.24, "1:15.2"),
+        (3600, "1:00:00.0"),
+        (-1, "\N{MINUS SIGN}0:01.0"),
+    ],
+)
+def test_clock(seconds: float, expected: str) -> None:
+    assert clock(seconds) == expected
+
+
+# --- the page
+
+
+@pytest.fixture(scope="module")
+def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    inputs = make_inputs(two_faces(), name=f"folder/{EVIL.replace('/', '')}.mp4")
+    return write_report(folder / "clip.html", **inputs)
+
+
+def test_the_page_is_whole_and_small(page_path: Path) -> None:
+    page = page_path.read_text(encoding="utf-8")
+    assert page_path.stat().st_size < 6e6
+    assert "{{" not in own_html(page).split("report-data")[0]
+    references = re.findall(r'(?:src|href)="([^"]*)"', own_html(page))
+    assert references
+    assert all(r.startswith(("data:", "#")) for r in references)
+    assert "default-src 'none'" in page
+    assert [face["id"] for face in page_data(page)["faces"]] == [1, 2]
+
+
+def test_nothing_from_outside_becomes_markup(page_path: Path) -> None:
+    own = own_html(page_path.read_text(encoding="utf-8"))
+    assert "<script>document" not in own
+    assert own.count("&lt;script&gt;document.title=") >= 6  # name, note, model, detector, card, ...
+
+
+def test_pictures_are_small_jpegs(page_path: Path) -> None:
+    page = page_path.read_text(encoding="utf-8")
+    pictures = re.findall(r'src="data:image/jpeg;base64,([^"]+)"', page)
+    assert len(pictures) == 4
+    image = cv2.imdecode(np.frombuffer(base64.b64decode(pictures[0]), np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
+    assert image.shape == (144, 115, 3)
+    np.testing.assert_allclose(image.mean(axis=(0, 1)), (40, 30, 200), atol=4)  # blue, green, red
+
+
+def test_a_video_without_faces_gets_a_friendly_page(tmp_path: Path) -> None:
+    path = write_report(tmp_path / "none.html", **make_inputs([{}] * 10))
+    page = path.read_text(encoding="utf-8")
+    assert "No face was found" in page
+    assert "any of the 10 frames" in page
+    assert path.stat().st_size < 100_000  # no charts, so no Plotly
+
+
+def test_a_still_image_shows_probabilities_instead_of_time(tmp_path: Path) -> None:
+    inputs = make_inputs([{1: probabilities_of("fear", 0.65)}], is_still=True, name="face.png")
+    page = write_report(tmp_path / "still.html", **inputs).read_text(encoding="utf-8")
+    (face,) = page_data(page)["faces"]
+    assert face["shares"]["fear"] == pytest.approx(0.65, abs=1e-3)
+    assert face["shares"]["anger"] == pytest.approx(0.05, abs=1e-3)
+    own = own_html(page)
+    assert 'data-kind="time"' not in own
+    assert "fear, 65%" in own
+
+
+@pytest.mark.parametrize("shape", [(10, 10), (10, 10, 4), (0, 10, 3)])
+def test_a_thumbnail_of_another_kind_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    inputs = make_inputs(two_faces())
+    bad = dataclasses.replace(inputs["thumbnails"][0], image_rgb=np.zeros(shape, np.uint8))
+    with pytest.raises(UsageError, match="thumbnail of shape") as caught:
+        write_report(tmp_path / "x.html", **{**inputs, "thumbnails": [bad]})
+    assert str(shape) in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_an_output_error(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="expected to write"):
+        write_report(tmp_path / "nowhere" / "x.html", **make_inputs([{}]))
+
+
+# --- the page in a browser
+
+
+class _Visit:
+    """A page that is open in a browser, with everything that it complained about or asked for."""
+
+    def __init__(self, page: Any, path: Path) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.goto(path.as_uri())
+
+    def check_quiet(self, path: Path) -> None:
+        assert self.complaints == []
+        assert [url for url in self.requests if not url.startswith("data:")] == [path.as_uri()]
+
+    def zoomed_to(self, face_id: int) -> list[float]:
+        seconds: list[float] = self.page.evaluate(
+            f"""document.querySelector('.chart-time[data-face="{face_id}"]')._fullLayout.xaxis.range
+                .map(v => (new Date(v.replace(' ', 'T') + 'Z') - Date.UTC(2000, 0, 1)) / 1000)"""
+        )
+        return seconds
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    if not CHROMIUM.exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}")
+    playwright = pytest.importorskip("playwright.sync_api")
+    quiet = ("background-networking", "component-update", "sync", "gpu")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=str(CHROMIUM),
+            args=["--headless", "--no-sandbox", *(f"--disable-{name}" for name in quiet)],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.mark.browser
+def test_the_page_works_in_a_browser(browser: Any, page_path: Path) -> None:
+    visit = _Visit(browser.new_page(viewport={"width": 1280, "height": 900}), page_path)
+    page = visit.page
+    for chart in page.locator(".chart").all():
+        chart.scroll_into_view_if_needed()
+    page.locator(".js-plotly-plot").nth(6).wait_for()
+    assert page.title().startswith("<script>document.title='owned'")
+    assert page.locator("h2").all_inner_texts() == [
+        "At a glance",
+        "Face 1",
+        "Face 2",
+        "How to read this",
+        "The model",
+        "Settings and versions",
+    ]
+    assert page.locator("#face-1 .thumb").count() == 2
+    ribbon = page.locator("#overview .bars .point").count()
+    assert ribbon == 4
+
+    assert visit.zoomed_to(2) == pytest.approx([0, 4], abs=0.01)
+    reset = page.locator("button[data-reset='2']")
+    assert not reset.is_visible()
+    # By keyboard, as the pictures are buttons: a second around the second peak of face 2, at 2.4 s.
+    page.locator("#face-2 .thumb").nth(1).press("Enter")
+    reset.wait_for(state="visible")
+    assert visit.zoomed_to(2) == pytest.approx([1.4, 3.4], abs=0.01)
+    reset.click()
+    reset.wait_for(state="hidden")
+    assert visit.zoomed_to(2) == pytest.approx([0, 4], abs=0.01)
+
+    stacked = page.evaluate("document.querySelector('.chart-time').data[0].stackgroup")
+    page.check("input[value=lines]")
+    lines = page.evaluate("document.querySelector('.chart-time').data[0].stackgroup || null")
+    assert (stacked, lines) == ("p", None)
+    light = page.evaluate("document.querySelector('.chart-time').layout.paper_bgcolor")
+    page.click("#theme")
+    dark = page.evaluate("document.querySelector('.chart-time').layout.paper_bgcolor")
+    assert (light, dark) == ("#ffffff", "#1d2129")
+    visit.check_quiet(page_path)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", ["two", "none", "still"])
+def test_pages_are_quiet_and_fit_a_phone(browser: Any, tmp_path: Path, kind: str) -> None:
+    faces: dict[str, list[dict[int, np.ndarray]]] = {
+        "two": two_faces(),
+        "none": [{}] * 5,
+        "still": [{1: probabilities_of("fear")}],
+    }
+    inputs = make_inputs(faces[kind], is_still=kind == "still")
+    path = write_report(tmp_path / f"{kind}.html", **inputs)
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, is_mobile=True, color_scheme="dark"
+    )
+    visit = _Visit(context.new_page(), path)
+    for chart in visit.page.locator(".chart").all():
+        chart.scroll_into_view_if_needed()
+    expected = {"two": 7, "none": 0, "still": 2}[kind]
+    if expected:
+        visit.page.locator(".js-plotly-plot").nth(expected - 1).wait_for()
+    assert visit.page.locator(".js-plotly-plot").count() == expected
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 390
+    visit.check_quiet(path)
+    context.close()

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+
+from emotrace.analysis.summary import MEANING, installed_versions, json_ready, summarize
+from emotrace.labels import EMOTIONS
+from emotrace.timeline import FaceSource, FrameResult, results_to_table
+from tests.analysis.timelines import make_face, make_facts, make_table, probabilities_of, tables
+
+
+def summarize_plainly(table: pa.Table, duration: float) -> dict[str, Any]:
+    facts = make_facts(frame_count=table.num_rows, duration_seconds=duration)
+    return summarize(
+        table, facts, settings={"prior": "uniform"}, bundle={"name": "b"}, detector="haar"
+    )
+
+
+def test_known_answer() -> None:
+    happy, sad = probabilities_of("happiness"), probabilities_of("sadness")
+    results = [
+        FrameResult(frame_index=0, timestamp_seconds=1.0, faces=(make_face(1, happy),)),
+        FrameResult(
+            frame_index=1,
+            timestamp_seconds=1.1,
+            faces=(make_face(1, sad, FaceSource.TRACKED), make_face(2, sad)),
+        ),
+        FrameResult(frame_index=2, timestamp_seconds=1.4),
+        FrameResult(frame_index=3, timestamp_seconds=1.5, faces=(make_face(1, happy),)),
+    ]
+    facts = make_facts(frame_count=4, duration_seconds=0.6, path="a/clip.mp4")
+    summary = summarize(
+        results_to_table(results),
+        facts,
+        settings={"smoothing": None},
+        bundle={"name": "compact", "licence": "Apache-2.0"},
+        detector="yunet",
+        notices=["a notice"],
+        cut_timestamps_seconds=[1.5],
+    )
+    assert list(summary) == [
+        "schema_version",
+        "meaning",
+        "input",
+        "counts",
+        "faces",
+        "shot_cuts_seconds",
+        "detector",
+        "bundle",
+        "settings",
+        "columns_note",
+        "notices",
+        "versions",
+    ]
+    assert summary["meaning"] == MEANING
+    assert summary["counts"] == {"frames": 4, "frames_with_face": 3, "faces": 2, "shot_cuts": 1}
+    assert summary["input"]["path"] == "a/clip.mp4"
+    assert summary["notices"] == ["a notice"]
+    first, second = summary["faces"]
+    assert (first["first_seen_seconds"], first["last_seen_seconds"]) == (1.0, pytest.approx(1.6))
+    assert first["seconds_present"] == pytest.approx(0.5)
+    shares = first["emotion_time_shares"]
+    assert list(shares) == list(EMOTIONS)
+    assert shares["happiness"] == pytest.approx(0.4)
+    assert shares["sadness"] == pytest.approx(0.6)
+    assert (first["detected_share"], first["tracked_share"]) == pytest.approx((2 / 3, 1 / 3))
+    # Two of three frames are happy; by time it is the other way round.
+    assert first["vote_by_maximum_probability"] == "happiness"
+    assert first["vote_by_summed_probabilities"] == "happiness"
+    assert first["valence_arousal_sources"] == ["derived"]
+    rest = 0.2 / 7
+    mean_valence = 0.8 * (0.4 * 0.81 - 0.6 * 0.63) + rest * (
+        -0.51 - 0.2875 - 0.60 - 0.64 + 0.40 + 0.4 * -0.63 + 0.6 * 0.81
+    )
+    assert first["mean_valence"] == pytest.approx(mean_valence, abs=1e-6)
+    assert second["seconds_present"] == pytest.approx(0.3)
+
+
+@given(tables())
+@settings(deadline=None, max_examples=40)
+def test_is_json_and_shares_sum_to_one(table: pa.Table) -> None:
+    summary = summarize_plainly(table, table["timestamp"][-1].as_py() + 0.1)
+    assert json.loads(json.dumps(summary, allow_nan=False)) == summary
+    faces = summary["faces"]
+    for face in faces:
+        assert sum(face["emotion_time_shares"].values()) == pytest.approx(1.0)
+        assert face["seconds_present"] <= face["last_seen_seconds"] - face["first_seen_seconds"] + (
+            1e-9
+        )
+
+
+def test_a_still_image_and_a_video_without_faces() -> None:
+    still = summarize_plainly(make_table([0.0], [{1: probabilities_of("fear")}]), 0.0)
+    (face,) = still["faces"]
+    assert face["emotion_time_shares"]["fear"] == 1.0
+    assert face["seconds_present"] == 0.0
+    empty = summarize_plainly(make_table([0.0, 0.1], [{}, {}]), 0.2)
+    assert empty["faces"] == []
+    assert empty["counts"] == {"frames": 2, "frames_with_face": 0, "faces": 0, "shot_cuts": 0}
+
+
+def test_unknown_valence_becomes_null() -> None:
+    table = make_table([0.0, 0.1], [{1: probabilities_of("fear")}] * 2)
+    index = table.schema.get_field_index("valence")
+    blank = table.set_column(index, table.schema.field(index), pa.nulls(2, pa.float32()))
+    (face,) = summarize_plainly(blank, 0.2)["faces"]
+    assert face["mean_valence"] is None
+    assert face["mean_arousal"] is not None
+
+
+class _Colour(StrEnum):
+    RED = "red"
+
+
+@dataclass(frozen=True)
+class _Point:
+    x: float
+    where: PurePosixPath
+
+
+def test_json_ready_takes_what_settings_hold() -> None:
+    value = {
+        1: _Point(x=math.inf, where=PurePosixPath("a/b")),
+        "list": (np.float32(0.5), np.int64(3), np.array([1.0, np.nan])),
+        "colour": _Colour.RED,
+        "set": {"b", "a"},
+        "none": None,
+        "yes": True,
+    }
+    assert json_ready(value) == {
+        "1": {"x": None, "where": "a/b"},
+        "list": [0.5, 3, [1.0, None]],
+        "colour": "red",
+        "set": ["a", "b"],
+        "none": None,
+        "yes": True,
+    }
+
+
+def test_versions_are_those_installed() -> None:
+    versions = installed_versions()
+    assert list(versions) == [
+        "python",
+        "emotrace",
+        "numpy",
+        "opencv",
+        "av",
+        "onnxruntime",
+        "pyarrow",
+    ]
+    assert versions["numpy"] == np.__version__
+    assert versions["pyarrow"] == pa.__version__
