@@ -1,0 +1,263 @@
+"""`emotrace analyze`: videos and pictures in, tables of predictions out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from emotrace.cli.arguments import Debug, Switch, parse_arguments
+from emotrace.cli.terminal import print_error, print_json, print_note, result_console
+from emotrace.errors import UsageError
+from emotrace.labels import EMOTIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from emotrace.analysis.batch import BatchReport, OutputChoice
+    from emotrace.analysis.settings import AnalysisSettings
+
+PROGRAM = "emotrace analyze"
+DESCRIPTION = """\
+Follow faces through videos and predict their expressions, frame by frame.
+
+Each input gets a folder of its own in the results:
+  timeline.parquet   one row per frame and face: box, expression, probabilities
+  segments.parquet   stretches of a face with one predicted expression
+  summary.json       the input, each face's shares of time, settings, versions
+
+A bad input does not stop the others; the same command again skips what is done.
+
+Examples:
+  emotrace analyze interview.mp4
+  emotrace analyze recordings/ -o results --csv --report
+  emotrace analyze '*.mov' photo.jpg --all
+  emotrace analyze long.mp4 --detect-every 5 --threads 2
+  emotrace analyze talk.mp4 --prior uniform --bundle my_bundle/
+"""
+PRIOR_NAMES = ("default", "training", "uniform")
+PRIOR_SUM_TOLERANCE = 0.011
+"""Eight shares given with two decimals may miss 1 by 0.01 through honest rounding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OutputArguments:
+    csv: Switch = False
+    """The tables as CSV too: timeline.csv, segments.csv."""
+    video: Switch = False
+    """annotated.mp4: the video with boxes and predictions drawn in."""
+    report: Switch = False
+    """report.html: an interactive page that opens in any browser."""
+    subtitles: Switch = False
+    """subtitles.vtt: the predictions as subtitles for any player."""
+    openface: Switch = False
+    """openface.csv: a table with OpenFace's column names."""
+    pyfeat: Switch = False
+    """pyfeat.csv: a table with py-feat's column names."""
+    all: Switch = False
+    """All of these."""
+    overwrite: Switch = False
+    """Analyse inputs again whose results are there already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ModelArguments:
+    detector: Literal["auto", "yunet", "haar", "lbp"] = "auto"
+    """Face detector; auto is yunet, or haar where yunet's file is missing."""
+    detect_every: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    """Look for faces in every N-th frame and follow them in between: faster."""
+    bundle: Annotated[str, tyro.conf.arg(metavar="NAME|PATH")] = "default"
+    """Model: a name in `emotrace bundles list`, or a bundle's folder."""
+    prior: Annotated[str, tyro.conf.arg(metavar="PRIOR")] = "default"
+    """How common each expression is: default, training, uniform or "anger=0.1,contempt=..."."""
+    smoothing: Annotated[
+        float | None,
+        tyro.conf.arg(metavar="SECONDS", help_behavior_hint="(default: 0.5)"),
+    ] = None
+    """Average predictions over so long before segments are cut; probabilities stay raw."""
+    no_smoothing: Switch = False
+    """Cut segments from the predictions as they are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SpeedArguments:
+    batch_size: Annotated[int, tyro.conf.arg(metavar="N")] = 16
+    """Faces in one call of the model. Results do not depend on it."""
+    threads: Annotated[
+        int, tyro.conf.arg(metavar="N", help_behavior_hint="(default: one per core)")
+    ] = 0
+    """CPU threads. Results do not depend on it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _DisplayArguments:
+    json: Switch = False
+    """Print what was done as JSON on stdout, and nothing else there."""
+    quiet: Switch = False
+    """Print errors only."""
+    debug: Debug = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalyzeArguments:
+    """The words after `emotrace analyze`."""
+
+    inputs: Annotated[
+        list[str],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="INPUT...", help_behavior_hint="(one or more)"),
+    ]
+    """Videos, pictures, folders (and all in them), or patterns like '*.mp4'."""
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="DIR")] = Path("emotrace-out")
+    """Where the results go, a folder for each input."""
+    output: _OutputArguments = field(default_factory=_OutputArguments)
+    model: _ModelArguments = field(default_factory=_ModelArguments)
+    speed: _SpeedArguments = field(default_factory=_SpeedArguments)
+    display: _DisplayArguments = field(default_factory=_DisplayArguments)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the verb and return its exit code: 1 if any input failed.
+
+    Raises:
+        UsageError: A flag, a value or an input cannot work.
+        EmotraceError: Nothing could be done at all (no such bundle, no place to write).
+    """
+    arguments = parse_arguments(AnalyzeArguments, argv, program=PROGRAM, description=DESCRIPTION)
+    if not arguments.inputs:
+        raise UsageError(f"expected at least one INPUT; got none (see '{PROGRAM} --help')")
+    prior = parse_prior(arguments.model.prior)
+    settings = _settings_from(arguments)
+    from emotrace.analysis.batch import analyze_inputs
+    from emotrace.cli.analyze_display import AnalyzeDisplay
+
+    shows = arguments.display
+    display = AnalyzeDisplay(
+        shows_progress=not shows.quiet, shows_results=not (shows.quiet or shows.json)
+    )
+    try:
+        with display:
+            report = analyze_inputs(
+                arguments.inputs,
+                arguments.out,
+                bundle=arguments.model.bundle,
+                prior=prior,
+                settings=settings,
+                outputs=_outputs_from(arguments.output),
+                overwrite=arguments.output.overwrite,
+                observer=display,
+            )
+    except KeyboardInterrupt:
+        print_note(
+            f"stopped: {display.kept} of {display.total} inputs are finished and kept in "
+            f"{arguments.out}; the same command again does the rest"
+        )
+        return 130
+    _show_end(report, arguments)
+    return 1 if report.failed else 0
+
+
+def parse_prior(text: str) -> str | dict[str, float]:
+    """Turn the value of `--prior` into a prior: a name, or a share for each expression.
+
+    Raises:
+        UsageError: It is neither; the message says what is wrong with it.
+
+    >>> parse_prior("uniform")
+    'uniform'
+    """
+    if "=" not in text:
+        if text not in PRIOR_NAMES:
+            raise UsageError(
+                f"expected --prior to be {', '.join(PRIOR_NAMES)} or a share for each expression "
+                f"('anger=0.1,contempt=0.02,...'); got {text!r}"
+            )
+        return text
+    shares: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, value = (piece.strip() for piece in part.partition("="))
+        if name not in EMOTIONS:
+            raise UsageError(f"expected --prior to name {', '.join(EMOTIONS)}; got {name!r}")
+        if name in shares:
+            raise UsageError(f"expected --prior to name each expression once; got {name} twice")
+        shares[name] = _parse_share(name, value)
+    missing = [name for name in EMOTIONS if name not in shares]
+    if missing:
+        raise UsageError(
+            f"expected --prior to give a share for all eight expressions; {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing"
+        )
+    total = sum(shares.values())
+    if abs(total - 1) > PRIOR_SUM_TOLERANCE:
+        raise UsageError(f"expected the shares of --prior to sum to 1; they sum to {total:g}")
+    return shares
+
+
+def _parse_share(name: str, value: str) -> float:
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise UsageError(f"expected the share of {name} in --prior to be in [0, 1]; got {value!r}")
+    return share
+
+
+def _settings_from(arguments: AnalyzeArguments) -> AnalysisSettings:
+    model, speed = arguments.model, arguments.speed
+    if model.no_smoothing and model.smoothing is not None:
+        raise UsageError("expected --smoothing or --no-smoothing; got both")
+    if model.smoothing is not None and not 0 < model.smoothing < float("inf"):
+        raise UsageError(
+            f"expected --smoothing above 0 seconds; got {model.smoothing:g}; "
+            "--no-smoothing turns it off"
+        )
+    from emotrace.analysis.segments import SegmentSettings
+    from emotrace.analysis.settings import AnalysisSettings
+    from emotrace.analysis.smoothing import SmoothingSettings
+
+    segmentation = SegmentSettings()
+    if model.no_smoothing:
+        segmentation = SegmentSettings(smoothing=None)
+    elif model.smoothing is not None:
+        segmentation = SegmentSettings(smoothing=SmoothingSettings(window_seconds=model.smoothing))
+    return AnalysisSettings(
+        detector=model.detector,
+        detect_every=model.detect_every,
+        batch_size=speed.batch_size,
+        threads=speed.threads,
+        segmentation=segmentation,
+    )
+
+
+def _outputs_from(output: _OutputArguments) -> OutputChoice:
+    from emotrace.analysis.batch import OutputChoice
+
+    return OutputChoice(
+        csv=output.csv or output.all,
+        video=output.video or output.all,
+        report=output.report or output.all,
+        subtitles=output.subtitles or output.all,
+        openface=output.openface or output.all,
+        pyfeat=output.pyfeat or output.all,
+    )
+
+
+def _show_end(report: BatchReport, arguments: AnalyzeArguments) -> None:
+    if arguments.display.json:
+        print_json(report.to_json())
+    elif len(report.outcomes) > 1 and not arguments.display.quiet:
+        counts = [f"{len(report.done)} done"]
+        if report.skipped:
+            counts.append(
+                f"{len(report.skipped)} skipped (done before; --overwrite does them again)"
+            )
+        counts.append(f"{len(report.failed)} failed")
+        result_console().print(f"{len(report.outcomes)} inputs: {', '.join(counts)}")
+    for outcome in report.failed:
+        message = outcome.error or "failed for an unknown reason"
+        # Most messages name the file; a failure without a name would be of no use among many.
+        is_named = outcome.path.name in message
+        print_error(message if is_named else f"{outcome.path}: {message}")

@@ -1,0 +1,147 @@
+"""The `emotrace` executable: choose the verb, turn every failure into one line and an exit code.
+
+Nothing heavy is imported here: `emotrace --help` answers at once, and each verb's module is
+imported when its verb is called.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+from emotrace import __version__
+from emotrace.cli.terminal import print_error, print_note
+from emotrace.cli.verbs import Verb, VerbTable, run_verb
+from emotrace.errors import EmotraceError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 128 + int(signal.SIGINT)
+EXIT_BROKEN_PIPE = 128 + 13  # SIGPIPE, which Windows does not have
+
+
+def _run_analyze(argv: Sequence[str]) -> int:
+    from emotrace.cli.analyze import run
+
+    return run(argv)
+
+
+def _run_bundles(argv: Sequence[str]) -> int:
+    from emotrace.cli.bundles import run
+
+    return run(argv)
+
+
+def _run_doctor(argv: Sequence[str]) -> int:
+    from emotrace.cli.doctor import run
+
+    return run(argv)
+
+
+def _run_train(argv: Sequence[str]) -> int:
+    from emotrace.cli.train import run
+
+    return run(argv)
+
+
+VERBS = VerbTable(
+    program="emotrace",
+    description=(
+        "Trace emotion through video: follow the faces, predict each one's expression\n"
+        "over time. Predicted expressions are a model's guess at how a face looks; they\n"
+        "do not say what a person feels."
+    ),
+    verbs={
+        "analyze": Verb(
+            summary="videos and pictures in, tables of predictions out", run=_run_analyze
+        ),
+        "bundles": Verb(summary="the trained models that this machine has", run=_run_bundles),
+        "train": Verb(summary="train a model", run=_run_train),
+        "doctor": Verb(
+            summary="what this machine has, what is missing, what to do", run=_run_doctor
+        ),
+    },
+    examples=(
+        "  emotrace analyze interview.mp4\n"
+        "  emotrace analyze recordings/ -o results --csv --report\n"
+        "  emotrace doctor\n"
+    ),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: The words after `emotrace`; those of the process unless given.
+
+    Returns:
+        The exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    _survive_odd_encodings()
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has closed it (`| head`). Python would complain again on exit.
+        _discard_stdout()
+        return EXIT_BROKEN_PIPE
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else EXIT_DONE
+    except KeyboardInterrupt:
+        print_note("stopped: interrupted from the keyboard")
+        return EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001  # the last line of defence: one line for everything
+        if "--debug" in words:
+            traceback.print_exc()
+        print_error(error if isinstance(error, EmotraceError) else _describe_unexpected(error))
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
+    return code
+
+
+def _dispatch(words: Sequence[str]) -> int:
+    if words and words[0] in ("--version", "-V", "version"):
+        print(f"emotrace {__version__}")
+        return EXIT_DONE
+    # `emotrace --debug analyze ...` is as good as `emotrace analyze ... --debug`.
+    if words and words[0] == "--debug":
+        words = words[1:]
+    return run_verb(VERBS, words, out=sys.stdout, err=sys.stderr)
+
+
+def _describe_unexpected(error: Exception) -> str:
+    kind = type(error).__name__
+    if isinstance(error, ImportError) and not (error.name or "").startswith("emotrace"):
+        package = error.name or "a package"
+        return f"cannot import {package} ({error}); 'emotrace doctor' says what to do"
+    return (
+        f"unexpected {kind}: {error}; this is a bug in emotrace: "
+        "run the command again with --debug and report what it prints"
+    )
+
+
+def _survive_odd_encodings() -> None:
+    # A file name that the terminal's encoding cannot show must not end the run.
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _discard_stdout() -> None:
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # stdout is no file, or closed: nothing left to write to it
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main())
