@@ -266,12 +266,13 @@ class InputFacts:
     height: int
     """Of the upright picture, in pixels."""
     rotation_degrees: int
+    """Clockwise turn that was applied to make the picture upright."""
     header_frame_count: int | None
     """What the header says; it may be wrong. The true count is `frame_count`."""
     frame_count: int
     """Decoded frames."""
     duration_seconds: float
-    """From the first frame's presentation to the end of the last one."""
+    """From the first frame's presentation to the end of the last one; 0 for a still image."""
     is_still_image: bool
     has_variable_frame_rate: bool
     mean_frames_per_second: float | None

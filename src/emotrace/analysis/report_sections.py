@@ -117,8 +117,8 @@ def no_face_section(summary: Mapping[str, Any]) -> str:
         hints.append("The detector YuNet finds more than the others.")
     return (
         '<section class="card" id="no-face"><h2>No face was found</h2>'
-        f'<p class="lead">The detector “{html.escape(detector)}” found no face in {what}. That is a result, not '
-        "an error: the tables are complete and say so frame by frame.</p>"
+        f'<p class="lead">The detector “{html.escape(detector)}” found no face in {what}. '
+        "That is a result, not an error: the tables are complete and say so frame by frame.</p>"
         f"<p>If you can see faces in it, these things help:</p>{_plain_list(hints)}</section>"
     )
 

@@ -74,9 +74,11 @@ class ShotCutDetector:
     how much has gone before.
 
     >>> detector = ShotCutDetector()
-    >>> left_lit = np.zeros((90, 160, 3), np.uint8); left_lit[:, :80] = (250, 80, 0)
-    >>> detector.update(left_lit), detector.update(left_lit), detector.update(left_lit[:, ::-1])
-    (False, False, True)
+    >>> red, blue = np.zeros((2, 90, 160, 3), np.uint8)
+    >>> red[:, :80] = (250, 80, 0)  # lit from the left
+    >>> blue[:45] = (0, 80, 250)  # lit from above
+    >>> [detector.update(picture) for picture in (red, red, blue, blue)]
+    [False, False, True, False]
     """
 
     def __init__(self, settings: ShotCutSettings | None = None) -> None:
