@@ -30,7 +30,7 @@ from emotrace.datasets.ferplus import load_ferplus, majority_labels, vote_shares
 from emotrace.errors import TrainingError
 from emotrace.faces.crop import CropGeometry
 from emotrace.labels import EMOTIONS, FER2013_EMOTIONS
-from emotrace.models.compact import CompactNetOptions, CompactNetOutput
+from emotrace.models.compact_options import CompactNetOptions
 from emotrace.storage import atomic_path, ensure_folder
 from emotrace.training.calibration import (
     Validation,
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from emotrace.datasets.ferplus import FerPlusSplit
+    from emotrace.models.compact import CompactNetOutput
 
 FERPLUS_OUTPUT: Final = "ferplus_logits"
 FER2013_OUTPUT: Final = "fer2013_logits"

@@ -79,12 +79,12 @@ def fit(
     validation = FaceDataset(load_ferplus(data_root, "validation"))
     weights = sampling_weights(train, recipe.balance_power)
     priors = sampling_priors(train, weights)
-    steps = recipe.epochs * (len(train) // recipe.batch_size)
+    steps = recipe.epochs_total * (len(train) // recipe.batch_size)
     _write_run(folder, recipe, data_root, priors_sampled=[p.tolist() for p in priors])
     module = ExpressionModule(recipe, priors, steps)
     _quiet_lightning()
     trainer = lightning.Trainer(
-        max_epochs=recipe.epochs,
+        max_epochs=recipe.epochs_total,
         accelerator="auto",
         precision="bf16-mixed" if recipe.mixed_precision else "32-true",
         gradient_clip_val=recipe.gradient_clip_norm,

@@ -164,13 +164,17 @@ class ExpressionModule(lightning.LightningModule):
             momentum=recipe.momentum,
             nesterov=True,
         )
-        warmup = max(1, round(recipe.warmup_epochs * self.steps_total / recipe.epochs))
+        warmup = max(1, round(recipe.warmup_epochs * self.steps_total / recipe.epochs_total))
+        steps_per_cycle = max(1, self.steps_total // recipe.cycles)
 
         def factor(step: int) -> float:
             if step < warmup:
                 return (step + 1) / warmup
-            done = (step - warmup) / max(1, self.steps_total - warmup)
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+            cycle = min(step // steps_per_cycle, recipe.cycles - 1)
+            start = warmup if cycle == 0 else cycle * steps_per_cycle
+            done = (step - start) / max(1, (cycle + 1) * steps_per_cycle - start)
+            peak = recipe.restart_factor**cycle
+            return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {

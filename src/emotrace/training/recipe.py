@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from emotrace.errors import UsageError
-from emotrace.models.compact import CompactNetOptions
+from emotrace.models.compact_options import CompactNetOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,15 +47,27 @@ class DefaultRecipe:
     """
 
     network: CompactNetOptions = field(default_factory=CompactNetOptions)
+    """The shape of the network."""
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    """Random changes to the faces."""
     epochs: int = 22
+    """Of each cycle; each draws as many faces as the training set has."""
+    cycles: int = 2
+    """Times the learning rate falls to zero; each further cycle starts at `restart_factor` of the
+    one before (warm restarts, Loshchilov and Hutter 2017, arXiv:1608.03983)."""
+    restart_factor: float = 0.5
+    """Peak of a cycle's learning rate as a share of the previous cycle's."""
     batch_size: int = 128
+    """Faces in one step, pictures without a face not counted."""
     learning_rate: float = 0.1
-    """Peak; reached after `warmup_epochs`, then a half cosine to zero."""
+    """Peak of the first cycle; reached after `warmup_epochs`, then a half cosine to zero."""
     warmup_epochs: float = 1.0
     momentum: float = 0.9
+    """Of stochastic gradient descent, Nesterov's form."""
     weight_decay: float = 5e-4
+    """Of convolution weights; not of batch norm nor biases."""
     gradient_clip_norm: float = 5.0
+    """Longer gradients are shortened to it."""
     average_decay: float = 0.998
     """Of the moving average of the weights, per step (an epoch has about 223)."""
     balance_power: float = 0.5
@@ -70,8 +82,14 @@ class DefaultRecipe:
     mixed_precision: bool = True
     """bfloat16 autocast, on the CPU too."""
     seed: int = 0
+    """Of weights, sampling and augmentation."""
     threads: int = 0
     """CPU threads for torch; 0 leaves torch's choice."""
+
+    @property
+    def epochs_total(self) -> int:
+        """Epochs of all cycles."""
+        return self.epochs * self.cycles
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train.
@@ -79,7 +97,7 @@ class DefaultRecipe:
         Raises:
             UsageError: Naming the field, what was expected and what was got.
         """
-        for name in ("epochs", "batch_size", "learning_rate"):
+        for name in ("epochs", "cycles", "batch_size", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"expected {name} above 0; got {getattr(self, name)}")
         if not 0 <= self.not_face_fraction < 1:
