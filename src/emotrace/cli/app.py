@@ -45,6 +45,12 @@ def _run_doctor(argv: Sequence[str]) -> int:
     return run(argv)
 
 
+def _run_evaluate(argv: Sequence[str]) -> int:
+    from emotrace.cli.evaluate import run
+
+    return run(argv)
+
+
 def _run_train(argv: Sequence[str]) -> int:
     from emotrace.cli.train import run
 
@@ -64,6 +70,7 @@ VERBS = VerbTable(
         ),
         "bundles": Verb(summary="the trained models that this machine has", run=_run_bundles),
         "train": Verb(summary="train a model", run=_run_train),
+        "evaluate": Verb(summary="score a bundle on held-out faces", run=_run_evaluate),
         "doctor": Verb(
             summary="what this machine has, what is missing, what to do", run=_run_doctor
         ),
