@@ -89,7 +89,8 @@ def with_border(grey: NDArray[np.uint8], layout: Layout) -> tuple[NDArray[np.uin
     large = cv2.resize(grey, (side, side), interpolation=cv2.INTER_CUBIC)
     # Repeated edges look more like a background than a grey frame with hard edges does.
     padded = cv2.copyMakeBorder(large, border, border, border, border, cv2.BORDER_REPLICATE)
-    return cv2.cvtColor(padded, cv2.COLOR_GRAY2RGB), (border + side / 2, border + side / 2, side)
+    picture = np.repeat(np.asarray(padded, np.uint8)[..., None], 3, axis=2)
+    return picture, (border + side / 2, border + side / 2, side)
 
 
 def relation(detection: Detection, square: Square) -> Relation:

@@ -88,7 +88,8 @@ def test_fine_stripes_do_not_alias(side: float, align: Literal["none", "eyes"]) 
     image[:, ::2] = 255
     step = side / 48
     result = crop(image, face_at(500.3, 450.8, side, roll_degrees=7), CropGeometry(align=align))
-    # Averaging over `step` pixels leaves at worst 1 / (pi step / 2) of stripes of period 2; picking single pixels would leave all of them (standard deviation 90).
+    # Averaging over `step` pixels leaves at worst 1 / (pi step / 2) of stripes of period 2; picking
+    # single pixels would leave all of them (standard deviation 127).
     assert result.std() < 127.5 / (math.pi * step / 2)
     assert abs(float(result.mean()) - 127.5) < 3
 

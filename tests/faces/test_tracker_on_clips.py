@@ -1,6 +1,6 @@
 """The tracker on real footage whose truth is known (see the clips' README).
 
-Detections are made once per clip and detector, then tracked as if the detector had run on every
+Detections are made once per frame and detector, then tracked as if the detector had run on every
 frame, every third and every fifth. Cuts are given where they are known to be.
 """
 
@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import av
+import numpy as np
 import pytest
 
 from emotrace.faces.association import box_iou
@@ -21,8 +22,9 @@ from emotrace.timeline import Detection, FaceSource, TrackedFace
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
+
+    from emotrace.faces.detector import Detector
 
 pytestmark = [pytest.mark.shared, pytest.mark.usefixtures("yunet_home")]
 
@@ -35,29 +37,39 @@ def read_frames(path: Path) -> tuple[list[NDArray[np.uint8]], list[float]]:
     with av.open(str(path)) as container:
         frames = list(container.decode(video=0))
         times = [float(frame.time) for frame in frames]
-        return [frame.to_ndarray(format="rgb24") for frame in frames], times
+        images = [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in frames]
+        return images, times
 
 
-@lru_cache(maxsize=32)
-def detect(path: Path, name: str) -> list[list[Detection]]:
-    detector = make_detector(name)
-    return [detector.detect(image) for image in read_frames(path)[0]]
+@lru_cache(maxsize=2)
+def detector_named(name: str) -> Detector:
+    return make_detector(name)
 
 
-def track(path: Path, *, every: int = 1, name: str = "yunet", cuts_known: bool = True) -> Seen:
+@lru_cache(maxsize=4096)
+def detect(path: Path, name: str, index: int) -> list[Detection]:
+    return detector_named(name).detect(read_frames(path)[0][index])
+
+
+def track(
+    path: Path,
+    *,
+    every: int = 1,
+    name: str = "yunet",
+    cuts_known: bool = True,
+    blind: range = range(0),
+) -> Seen:
+    """Track a clip; the detector sees nothing on the frames `blind`."""
     images, times = read_frames(path)
-    detections = detect(path, name)
     cuts = CUTS.get(path.name, ()) if cuts_known else ()
     tracker = FaceTracker()
-    return [
-        tracker.update(
-            image,
-            found if index % every == 0 or index in cuts else None,
-            timestamp_seconds=time,
-            is_cut=index in cuts,
-        )
-        for index, (image, time, found) in enumerate(zip(images, times, detections, strict=True))
-    ]
+    results = []
+    for index, (image, time) in enumerate(zip(images, times, strict=True)):
+        found = None
+        if index % every == 0 or index in cuts:
+            found = [] if index in blind else detect(path, name, index)
+        results.append(tracker.update(image, found, timestamp_seconds=time, is_cut=index in cuts))
+    return results
 
 
 def rows_per_id(results: Seen) -> Counter[int]:
@@ -83,31 +95,27 @@ def test_a_hand_over_the_face_does_not_break_the_track(clips_folder: Path, every
 def test_carried_boxes_lie_where_the_detector_would_put_them(clips_folder: Path) -> None:
     path = clips_folder / "crying_then_laughing.mp4"
     overlaps = [
-        box_iou(faces[0].detection.box_xywh_px, found[0].box_xywh_px)
-        for faces, found in zip(track(path, every=5), detect(path, "yunet"), strict=True)
-        if faces[0].source is FaceSource.TRACKED and found
+        box_iou(faces[0].detection.box_xywh_px, detect(path, "yunet", index)[0].box_xywh_px)
+        for index, faces in enumerate(track(path, every=5))
+        if faces[0].source is FaceSource.TRACKED
     ]
     assert len(overlaps) > 300
+    # One in a hundred overlaps by less than 0.89 where this was measured.
     assert sorted(overlaps)[len(overlaps) // 100] > 0.8
 
 
 @pytest.mark.slow
-def test_a_lost_face_is_carried_then_remembered(
-    clips_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lost_face_is_carried_then_remembered(clips_folder: Path) -> None:
     # The detector is made blind for 2.1 s while a hand moves over the face.
     path = clips_folder / "crying_then_laughing.mp4"
-    found = detect(path, "yunet")
-    blind = [[] if 95 <= index < 145 else items for index, items in enumerate(found)]
-    monkeypatch.setattr(f"{__name__}.detect", lambda _path, _name: blind)
-    results = track(path)
+    results = track(path, blind=range(95, 145))
     carried = [index for index, faces in enumerate(results[:145]) if faces and index >= 95]
     # About one second of it, in one piece, on the face.
     assert carried == list(range(95, 95 + len(carried)))
     assert 20 <= len(carried) <= 25
     for index in carried:
         box = results[index][0].detection.box_xywh_px
-        assert box_iou(box, found[index][0].box_xywh_px) > 0.7
+        assert box_iou(box, detect(path, "yunet", index)[0].box_xywh_px) > 0.7
     assert set(rows_per_id(results)) == {1}
     assert len(results[145]) == 1
 
@@ -160,25 +168,26 @@ def test_nobody_is_seen_where_nobody_is(clips_folder: Path, every: int) -> None:
     assert not rows_per_id(track(clips_folder / "no_face.mp4", every=every))
 
 
+@pytest.mark.slow
 def test_a_crowd_keeps_stable_ids(clips_folder: Path, every: int) -> None:
     results = track(clips_folder / "crowd_1080p.mp4", every=every)
     counts = rows_per_id(results)
     # By eye: 12 faces are to be seen for a while, among them three in front throughout.
     assert 9 <= len(counts) <= 14
-    # The man with the blond hair and the boy in blue are in every frame; the boy is to the right.
-    man = face_at(results, 0, (840, 560))
-    boy = face_at(results, 0, (935, 690))
+    # The man with the blond hair and the boy in blue are in every frame, the boy on the right.
+    man = face_at(results, 0, (705, 594))
+    boy = face_at(results, 0, (950, 676))
     for index in range(20, 105, 20):
         by_id = {face.face_id: face.detection.box_xywh_px for face in results[index]}
         assert by_id[man][0] < by_id[boy][0]
     assert counts[man] >= 100
     assert counts[boy] >= 100
-    # Somebody walks in front of the man in the doorway at frame 26 to 45: he gets his id back.
-    old_man = face_at(results, 0, (1130, 635))
-    assert face_at(results, 60, (1345, 560), reach_px=80) == old_man
+    # Somebody passes in front of the man in the doorway (frames 26 to 48): he gets his id back.
+    old_man = face_at(results, 0, (1104, 639))
+    assert face_at(results, 60, (1096, 702)) == old_man
 
 
-def face_at(results: Seen, index: int, place: tuple[int, int], reach_px: int = 60) -> int:
+def face_at(results: Seen, index: int, place: tuple[int, int], reach_px: int = 30) -> int:
     """The id of the only face whose centre is near a place."""
     near = []
     for face in results[index]:
@@ -204,7 +213,7 @@ def test_haar_gives_one_main_id_per_person(clips_folder: Path) -> None:
         # Haar sees her from frame 6 on, when she has turned towards the camera.
         ("head_pose_face_detection_female.gif", 0.7),
     ):
-        results = track(clips_folder / name, name="haar")
+        results = track(clips_folder / name, name="haar", every=3)
         counts = rows_per_id(results)
         assert counts[1] >= share * len(results), name
         assert sum(counts.values()) - counts[1] <= 0.05 * len(results), name

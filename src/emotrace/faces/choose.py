@@ -153,9 +153,11 @@ def make_detector(
 
 
 def _fallback_notice(folder: Path, error: DownloadError) -> str:
+    # That the network was not there is no news; that a file is there but damaged is.
+    why = f" ({error})" if (folder / YUNET_FILE.name).exists() else ""
     return (
         "the YuNet face detector is not here, so the Haar detector is used: faces turned to "
         "profile, tilted or small are missed, there are no landmarks, and false alarms are more "
         "frequent; to get YuNet run `emotrace bundles download` where there is a network, or copy "
-        f"{YUNET_FILE.name} into {folder} ({error})"
+        f"{YUNET_FILE.name} into {folder}{why}"
     )

@@ -176,6 +176,13 @@ def _sha256_of(path: Path) -> str:
 
 
 def _one_line(error: BaseException) -> str:
+    import requests
+
+    # requests quotes its whole inner life here; the address is in our message already.
+    if isinstance(error, requests.exceptions.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return "no connection, or it broke off"
     text = " ".join(str(error).split()) or type(error).__name__
     # A wrong hash is pooch's only ValueError; its own text asks the user to update a registry.
     if isinstance(error, ValueError) and "hash" in text:

@@ -26,10 +26,10 @@ YUNET_BOX: Final = BoxMapping(scale=1.12, dx=0.0, dy=0.01)
 """YuNet frames faces almost as FER2013 does.
 
 `benchmarks/calibrate_crop.py` on 1500 FER+ validation images, of which 1381 were found, 190 px
-large in the detection picture: scale median 1.124, quartiles 1.023-1.239; dx -0.004 (-0.040 to 0.028); dy
-0.022 (-0.024 to 0.064). The spread is FER2013's own; by the box's width, height or area it is the
-same (17 to 19 %). YuNet draws large faces larger: the median scale is 1.17 for boxes of 82 px, 1.15
-(139 px), 1.14 (169 px) and 1.05 (305 px), dy -0.035, 0.002, 0.028 and -0.001.
+large in the detection picture: scale median 1.124, quartiles 1.023-1.239; dx -0.004 (-0.040 to
+0.028); dy 0.022 (-0.024 to 0.064). The spread is FER2013's own; by the box's width, height or area
+it is the same (17 to 19 %). YuNet draws large faces larger: the median scale is 1.17 for boxes of
+82 px, 1.15 (139 px), 1.14 (169 px), 1.05 (305 px); dy is -0.035, 0.002, 0.028 and -0.001.
 """
 
 _MAX_CANDIDATES: Final = 5000
