@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,14 +107,7 @@ class Bundle:
         self._log_prior = np.log(np.maximum(self.prior, 1e-9))
         self._session = _open_session(folder / MODEL_FILE, threads)
         self._output_names = [output.name for output in self._session.get_outputs()]
-        wanted = [output.name for output in spec.expression_outputs]
-        wanted += [name for name in (spec.face_output, spec.valence_arousal_output) if name]
-        missing = sorted(set(wanted) - set(self._output_names))
-        if missing:
-            raise BundleError(
-                f"expected the model in {folder} to have the outputs {', '.join(wanted)}; "
-                f"it lacks {', '.join(missing)}; the bundle is damaged: get it again"
-            )
+        _check_session(self._session, spec, folder)
 
     @property
     def name(self) -> str:
@@ -169,7 +163,8 @@ class Bundle:
         outputs = dict(zip(self._output_names, values, strict=True))
         face = valence_arousal = None
         if spec.face_output:
-            face = (1 / (1 + np.exp(-outputs[spec.face_output].reshape(-1)))).astype(np.float32)
+            # The logistic function as a tanh, which cannot overflow.
+            face = 0.5 * (1 + np.tanh(0.5 * outputs[spec.face_output].reshape(-1)))
         if spec.valence_arousal_output:
             valence_arousal = np.clip(outputs[spec.valence_arousal_output], -1, 1)
         return CropPredictions(
@@ -247,7 +242,7 @@ def mix_expressions(
             lacking = [i for i in range(len(spec.labels)) if i not in at]
             whole[:, lacking] = complete[:, lacking]
             whole[:, at] = part * (1 - complete[:, lacking].sum(axis=1, keepdims=True))
-        weight = output.weights.get(prior_name, output.weights.get("custom", 0.0))
+        weight = _weight(output, prior_name)
         total = weight * whole if total is None else total + weight * whole
     if total is None:
         raise BundleError(f"expected an expression output in the spec of {spec.name}; got none")
@@ -293,10 +288,9 @@ def load_bundle(
     try:
         digest = hashlib.sha256(model.read_bytes()).hexdigest()
         card = (folder / CARD_FILE).read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise BundleError(
-            f"expected {MODEL_FILE} and {CARD_FILE} in the bundle {folder}; "
-            f"got: {error.strerror or error}"
+            f"expected {MODEL_FILE} and {CARD_FILE} in the bundle {folder}; got: {error}"
         ) from error
     if digest != spec.model_sha256:
         raise BundleError(
@@ -339,7 +333,7 @@ def read_spec(folder: Path) -> BundleSpec:
         )
     try:
         return _spec_from(raw)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BundleError(
             f"expected a complete spec in {path}; got: {type(error).__name__}: {error}"
         ) from error
@@ -407,6 +401,11 @@ def _spec_from(raw: dict[str, Any]) -> BundleSpec:
         raise ValueError(f"outputs name labels that the bundle lacks: {sorted(unknown)}")
     if raw["input"]["colour"] != "grey":
         raise ValueError(f"input colour must be grey, not {raw['input']['colour']!r}")
+    priors = {
+        str(name): tuple(float(shares[label]) for label in labels)
+        for name, shares in raw["priors"].items()
+    }
+    _check_mixture(outputs, priors)
     return BundleSpec(
         name=str(raw["name"]),
         version=str(raw["version"]),
@@ -419,15 +418,32 @@ def _spec_from(raw: dict[str, Any]) -> BundleSpec:
         expression_outputs=outputs,
         face_output=raw["face_output"],
         valence_arousal_output=raw["valence_arousal_output"],
-        priors={
-            name: tuple(float(shares[label]) for label in labels)
-            for name, shares in raw["priors"].items()
-        },
+        priors=priors,
         training_data=str(raw["training_data"]),
         licence=str(raw["licence"]),
         model_sha256=str(raw["model_sha256"]),
         results=dict(raw["results"]),
     )
+
+
+def _check_mixture(
+    outputs: Sequence[ExpressionOutput], priors: Mapping[str, Sequence[float]]
+) -> None:
+    """Refuse numbers that would make probabilities NaN or negative."""
+    for output in outputs:
+        if not (math.isfinite(output.temperature) and output.temperature > 0):
+            raise ValueError(f"temperature of {output.name} must be above 0: {output.temperature}")
+    for name, shares in priors.items():
+        if not all(math.isfinite(share) and share >= 0 for share in shares) or sum(shares) <= 0:
+            raise ValueError(f"shares of prior {name!r} must be 0 or more, not all 0")
+    for name in (*priors, "uniform", "custom"):
+        weights = [_weight(output, name) for output in outputs]
+        if not all(math.isfinite(w) and w >= 0 for w in weights) or sum(weights) <= 0:
+            raise ValueError(f"weights under prior {name!r} must be 0 or more, not all 0")
+
+
+def _weight(output: ExpressionOutput, prior_name: str) -> float:
+    return output.weights.get(prior_name, output.weights.get("custom", 0.0))
 
 
 def _locate(name_or_path: str | Path) -> Path:
@@ -469,6 +485,25 @@ def _resolve_prior(spec: BundleSpec, prior: PriorChoice) -> tuple[str, NDArray[n
     if not np.all(np.isfinite(shares)) or np.any(shares < 0) or shares.sum() <= 0:
         raise UsageError(f"expected prior shares of 0 or more, not all 0; got {dict(prior)}")
     return "custom", shares / shares.sum()
+
+
+def _check_session(session: Any, spec: BundleSpec, folder: Path) -> None:
+    """Refuse a model that does not have the input and the outputs that its spec names."""
+    size = spec.input_size_px
+    wanted: dict[str, tuple[int, ...]] = {spec.input_name: (1, size, size)}
+    wanted |= {output.name: (len(output.labels),) for output in spec.expression_outputs}
+    wanted |= {name: (1,) for name in (spec.face_output,) if name}
+    wanted |= {name: (2,) for name in (spec.valence_arousal_output,) if name}
+    nodes = (*session.get_inputs(), *session.get_outputs())
+    # Of one picture, without the batch; a single value may have no axis of its own.
+    found = {node.name: tuple(node.shape[1:]) or (1,) for node in nodes}
+    for name, shape in wanted.items():
+        if found.get(name) != shape:
+            have = ", ".join(f"{other!r} {theirs}" for other, theirs in found.items())
+            raise BundleError(
+                f"expected the model in {folder} to have {name!r} of shape {shape} a picture; "
+                f"it has {have}; the bundle is damaged: get it again"
+            )
 
 
 def _open_session(model: Path, threads: int) -> Any:

@@ -62,3 +62,76 @@ def label_index(name: str, labels: tuple[str, ...] = EMOTIONS) -> int:
         return labels.index(name)
     except ValueError:
         raise ValueError(f"expected one of {', '.join(labels)}; got {name!r}") from None
+
+
+CKPLUS_CODES: Final[dict[int, str]] = {
+    0: "neutral",
+    1: "anger",
+    2: "contempt",
+    3: "disgust",
+    4: "fear",
+    5: "happiness",
+    6: "sadness",
+    7: "surprise",
+}
+"""CK+'s emotion codes (Lucey et al., 2010; the ReadMe of the set) to ours."""
+
+JAFFE_CODES: Final[dict[str, str]] = {
+    "NE": "neutral",
+    "HA": "happiness",
+    "SA": "sadness",
+    "SU": "surprise",
+    "AN": "anger",
+    "DI": "disgust",
+    "FE": "fear",
+}
+"""JAFFE's two letters in a file name (its README) to ours. It has no contempt."""
+
+OULU_CASIA_NAMES: Final[dict[str, str]] = {
+    "Anger": "anger",
+    "Disgust": "disgust",
+    "Fear": "fear",
+    "Happiness": "happiness",
+    "Sadness": "sadness",
+    "Surprise": "surprise",
+}
+"""Oulu-CASIA's folder names to ours. It has neither neutral nor contempt."""
+
+AFFWILD2_CODES: Final[dict[int, str | None]] = {
+    0: "neutral",
+    1: "anger",
+    2: "disgust",
+    3: "fear",
+    4: "happiness",
+    5: "sadness",
+    6: "surprise",
+    7: None,
+}
+"""Aff-Wild2's expression codes to ours; 7 is `Other`, which ours do not have. -1 is no label."""
+
+AFFWILD2_NAMES: Final[tuple[str, ...]] = (
+    "Neutral",
+    "Anger",
+    "Disgust",
+    "Fear",
+    "Happiness",
+    "Sadness",
+    "Surprise",
+    "Other",
+)
+"""Aff-Wild2's own names, in the order of its codes, as its files' first lines have them."""
+
+RAVDESS_CODES: Final[dict[int, str]] = {
+    1: "neutral",
+    2: "neutral",
+    3: "happiness",
+    4: "sadness",
+    5: "anger",
+    6: "fear",
+    7: "disgust",
+    8: "surprise",
+}
+"""RAVDESS's third field to ours; 2 is `calm`, which ours do not have: it is nearest to neutral."""
+
+RAVDESS_CALM: Final = 2
+"""The code that RAVDESS gives to `calm`."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from emotrace.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,10 +28,21 @@ def confusion_matrix(
 ) -> NDArray[np.int64]:
     """Count `(classes, classes)`: rows are the truth, columns the prediction.
 
+    Raises:
+        UsageError: A label lies outside [0, classes): it would be counted as another one.
+
     >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
     [[1, 1], [0, 1]]
     """
-    cells = np.bincount(truth * classes + predicted, minlength=classes * classes)
+    for name, labels in (("truth", truth), ("predicted", predicted)):
+        if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
+            raise UsageError(
+                f"expected labels of {name} from 0 to {classes - 1}; "
+                f"got {labels.min()} to {labels.max()}; leave out rows without a label"
+            )
+    # In 64 bits: votes and labels are often kept in 8, which the product would overflow.
+    pairs = truth.astype(np.int64) * classes + predicted
+    cells = np.bincount(pairs, minlength=classes * classes)
     return cells.reshape(classes, classes).astype(np.int64)
 
 
@@ -48,14 +61,19 @@ def unweighted_average_recall(
 ) -> float:
     """Return the mean recall over the classes that occur in `truth` (UAR, balanced accuracy).
 
+    NaN for n = 0.
+
     >>> unweighted_average_recall(np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1]), 3)
     0.8333333333333333
     """
-    return float(np.nanmean(recall_per_class(truth, predicted, classes)))
+    recalls = recall_per_class(truth, predicted, classes)
+    return float(np.nanmean(recalls)) if len(truth) else float("nan")
 
 
 def macro_f1(truth: NDArray[np.integer], predicted: NDArray[np.integer], classes: int) -> float:
-    """Return the mean F1 over the classes that occur in `truth` or in `predicted`."""
+    """Return the mean F1 over the classes in `truth` or in `predicted`; NaN for n = 0."""
+    if not len(truth):
+        return float("nan")
     matrix = confusion_matrix(truth, predicted, classes)
     both = matrix.sum(axis=0) + matrix.sum(axis=1)
     present = both > 0
@@ -71,7 +89,12 @@ def expected_calibration_error(
         truth: `(n,)`.
         probabilities: `(n, classes)`; the top one is the confidence.
         bins: Of equal width over [0, 1].
+
+    Returns:
+        In [0, 1]; NaN for n = 0.
     """
+    if not len(truth):
+        return float("nan")
     confidence = probabilities.max(axis=1).astype(np.float64)
     hits = probabilities.argmax(axis=1) == truth
     at = np.minimum((confidence * bins).astype(np.int64), bins - 1)
@@ -85,9 +108,15 @@ def kl_divergence(shares: NDArray[np.floating], probabilities: NDArray[np.floati
 
     Args:
         shares: `(n, classes)`, rows summing to 1.
-        probabilities: `(n, classes)`, rows summing to 1.
+        probabilities: `(n, classes)`, rows summing to 1; below 1e-12 they count as 1e-12.
+
+    Returns:
+        0 or more; NaN for n = 0.
     """
+    if not len(shares):
+        return float("nan")
     shares = np.asarray(shares, np.float64)
+    probabilities = np.asarray(probabilities, np.float64)
     logs = np.log(np.maximum(shares, 1e-12)) - np.log(np.maximum(probabilities, 1e-12))
     return float(np.mean(np.sum(shares * logs, axis=1)))
 

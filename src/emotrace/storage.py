@@ -73,4 +73,6 @@ def atomic_path(target: Path) -> Iterator[Path]:
             "free some space or choose another folder"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        # Where the target's folder is a file or cannot be read, there is nothing to remove.
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -23,6 +23,8 @@ from emotrace.errors import DatasetError
 from emotrace.labels import EMOTIONS, FER2013_EMOTIONS, FER2013_NAMES, FERPLUS_VOTE_COLUMNS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 FILE_NAME: Final = "ferplus.parquet"
@@ -80,26 +82,48 @@ def load_ferplus(root: str | Path, split: SplitName) -> FerPlusSplit:
         names = table["fer2013_label"].to_pylist()
         files = tuple(table["file"].to_pylist())
     except (KeyError, OSError, ValueError) as error:
-        raise DatasetError(f"expected the FER+ table in {path}; got: {error}") from error
+        reason = " ".join(str(error).split())[:200]  # pyarrow prints whole schemas
+        raise DatasetError(f"expected the FER+ table in {path}; got: {reason}") from error
     if not files:
         raise DatasetError(f"expected rows of split {split!r} in {path}; found none")
+    votes = np.stack(columns, axis=1)
+    if not np.issubdtype(votes.dtype, np.integer) or votes.min() < 0:
+        # A missing vote makes its column one of floats.
+        raise DatasetError(f"expected whole votes of 0 or more in {path}; got others in {split!r}")
+    label_of: dict[str | None, int] = {
+        theirs: FER2013_EMOTIONS.index(ours) for theirs, ours in FER2013_NAMES.items()
+    }
+    label_of[None] = -1
+    unknown = sorted({str(name) for name in names if name not in label_of})
+    if unknown:
+        raise DatasetError(
+            f"expected FER2013 labels out of {', '.join(FER2013_NAMES)} in {path}; "
+            f"got {', '.join(unknown)}"
+        )
+    return FerPlusSplit(
+        name=split,
+        files=files,
+        images=_decode_images(blobs, files, path),
+        votes=votes.astype(np.int64),
+        fer2013_labels=np.array([label_of[name] for name in names]),
+    )
+
+
+def _decode_images(
+    blobs: Sequence[bytes | None], files: Sequence[str], path: Path
+) -> NDArray[np.uint8]:
     images = np.empty((len(blobs), IMAGE_SIZE_PX, IMAGE_SIZE_PX), np.uint8)
     for position, blob in enumerate(blobs):
-        image = cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_GRAYSCALE)
+        image = None
+        if blob:  # OpenCV refuses no bytes at all with an error of its own
+            image = cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_GRAYSCALE)
         if image is None or image.shape != images.shape[1:]:
             got = "no image" if image is None else f"{image.shape}"
             raise DatasetError(
                 f"expected a 48 x 48 image for {files[position]} in {path}; got {got}"
             )
         images[position] = image
-    label_of = {theirs: FER2013_EMOTIONS.index(ours) for theirs, ours in FER2013_NAMES.items()}
-    return FerPlusSplit(
-        name=split,
-        files=files,
-        images=images,
-        votes=np.stack(columns, axis=1).astype(np.int64),
-        fer2013_labels=np.array([-1 if name is None else label_of[name] for name in names]),
-    )
+    return images
 
 
 def _vote_columns() -> list[str]:

@@ -9,9 +9,9 @@ One trunk, three heads: expressions as FER+ annotators vote them, expressions as
 The expression heads give *balanced* logits: the score of each expression were all equally common. A
 prior is added to them outside the network (`emotrace.bundle`), which makes it a setting.
 
-Everything after pooling is a 1 x 1 convolution and not a matrix product over the batch: onnxruntime
-then computes each image by itself, so a face's result is the same, bit for bit, in a batch of any
-size.
+Everything after pooling is a 1 x 1 convolution and not a matrix product over the batch, so that no
+runtime has a reason to compute a face differently in a batch of another size: a face's result must
+be the same, bit for bit, in any batch. It costs nothing (docs/decisions/0003).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class SqueezeExcitation(nn.Module):
         self.excite = nn.Conv2d(hidden, width, kernel_size=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Scale `(batch, width, height, width)` features by a gate per channel."""
+        """Scale `(batch, channels, height, width)` features by a gate per channel."""
         gate = features.mean(dim=(2, 3), keepdim=True)
         gate = torch.sigmoid(self.excite(torch.relu(self.squeeze(gate))))
         return features * gate
@@ -76,7 +76,7 @@ class ResidualBlock(nn.Module):
         self.drop_path = drop_path
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map `(batch, width_in, height, width)` to `(batch, width, height / stride, ...)`."""
+        """Map `(batch, channels_in, height, width)` to `(batch, channels, height / stride, ...)`."""
         branch = self.branch(features)
         if self.training and self.drop_path > 0:
             keep = 1.0 - self.drop_path

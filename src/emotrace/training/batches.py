@@ -54,12 +54,12 @@ class FaceDataset(Dataset[FaceBatch]):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int) -> FaceBatch:
-        return self.__getitems__([index])
+    def __getitem__(self, index: int | list[int]) -> FaceBatch:
+        return self.__getitems__([index] if isinstance(index, int) else index)
 
     def __getitems__(self, indices: list[int]) -> FaceBatch:
         """Gather the rows at `indices`."""
-        rows = torch.as_tensor(indices)
+        rows = torch.as_tensor(indices, dtype=torch.long)
         return FaceBatch(
             images=self.images[rows].unsqueeze(1).float().div(255),
             ferplus_shares=self.ferplus_shares[rows],
@@ -107,11 +107,13 @@ class BalancedSampler(Sampler[list[int]]):
         return len(self.weights) // self.batch_size
 
     def __iter__(self) -> Iterator[list[int]]:
+        # A generator: it draws when the first batch is asked for. Lightning makes the iterator of a
+        # resumed run before it says which epoch comes.
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
         drawn = torch.multinomial(
             self.weights, len(self) * self.batch_size, replacement=True, generator=generator
         )
-        return iter(drawn.view(len(self), self.batch_size).tolist())
+        yield from drawn.view(len(self), self.batch_size).tolist()
 
 
 def _as_is(batch: Any) -> Any:
@@ -125,7 +127,10 @@ def training_loader(
     """Build the loader of training batches."""
     return DataLoader(
         dataset,
-        batch_sampler=BalancedSampler(weights, recipe.batch_size, recipe.seed),
+        # As `sampler`, though it draws batches: Lightning sets the epoch of a loader's `sampler`,
+        # never that of its `batch_sampler`, which would give the first epoch's batches for ever.
+        sampler=BalancedSampler(weights, recipe.batch_size, recipe.seed),
+        batch_size=None,
         collate_fn=_as_is,
     )
 

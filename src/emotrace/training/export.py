@@ -42,7 +42,7 @@ from emotrace.training.calibration import (
 )
 from emotrace.training.card import write_card
 from emotrace.training.evaluation import evaluate_ferplus
-from emotrace.training.fit import LAST_CHECKPOINT, RUN_FILE, load_averaged_network
+from emotrace.training.fit import LAST_CHECKPOINT, RUN_FILE, count_epochs, load_averaged_network
 from emotrace.training.recipe import AugmentationSettings, DefaultRecipe
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ FERPLUS_OUTPUT: Final = "ferplus_logits"
 FER2013_OUTPUT: Final = "fer2013_logits"
 FACE_OUTPUT: Final = "face_logit"
 _ONNX_TOLERANCE: Final = 1e-4
+_LEAST_SHARE: Final = 1e-9
+"""Of an expression in a prior, as in `emotrace.bundle`."""
 _HALF_PRECISION_FROM: Final = 256
 """Values; what is smaller stays as it is."""
 _LICENCE: Final = (
@@ -101,7 +103,14 @@ def export_run(
     run_folder = Path(run_folder)
     record = _read_run(run_folder)
     recipe = recipe_from_record(record["recipe"])
-    network = load_averaged_network(recipe, run_folder / "checkpoints" / LAST_CHECKPOINT)
+    checkpoint = run_folder / "checkpoints" / LAST_CHECKPOINT
+    network = load_averaged_network(recipe, checkpoint)
+    done = count_epochs(checkpoint)
+    if done < recipe.epochs_total:
+        raise TrainingError(
+            f"expected a finished run of {recipe.epochs_total} epochs in {run_folder}; "
+            f"it has done {done}; go on with --resume"
+        )
     root = Path(data_root) if data_root is not None else Path(record["data"]["path"])
     validation = load_ferplus(root, "validation")
     folder = ensure_folder(Path(bundle_folder))
@@ -123,7 +132,7 @@ def export_run(
             ),
             labels=EMOTIONS,
             temporal="none",
-            crop=CropGeometry(size_px=96, align="eyes"),
+            crop=CropGeometry(size_px=48, align="eyes"),
             input_name="faces",
             input_size_px=recipe.network.input_size_px,
             expression_outputs=(
@@ -268,7 +277,8 @@ def _calibrate(
     logits: dict[str, NDArray[np.float32]],
     train_shares: NDArray[np.float32],
 ) -> tuple[BundleSpec, list[dict[str, float]]]:
-    prior = train_shares.sum(axis=0) / train_shares.sum()
+    # Not 0, whose logarithm would make everything NaN, where the data lacks an expression.
+    prior = np.maximum(train_shares.sum(axis=0) / train_shares.sum(), _LEAST_SHARE)
     shares = vote_shares(validation.votes)
     known = shares.sum(axis=1) > 0
     one_hot = np.eye(len(FER2013_EMOTIONS))[np.maximum(validation.fer2013_labels, 0)]
@@ -278,7 +288,7 @@ def _calibrate(
         fit_temperature(
             logits[FER2013_OUTPUT][labelled],
             one_hot[labelled],
-            np.log(one_hot[labelled].mean(axis=0)),
+            np.log(np.maximum(one_hot[labelled].mean(axis=0), _LEAST_SHARE)),
         ),
     )
     first, second = spec.expression_outputs

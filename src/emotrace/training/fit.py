@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import pickle
 import platform
 import subprocess
 import warnings
@@ -76,6 +77,11 @@ def fit(
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     train = FaceDataset(load_ferplus(data_root, "train"))
+    if len(train) < recipe.batch_size:
+        raise TrainingError(
+            f"expected a batch_size of at most {len(train)}, the number of training images; "
+            f"got {recipe.batch_size}"
+        )
     validation = FaceDataset(load_ferplus(data_root, "validation"))
     weights = sampling_weights(train, recipe.balance_power)
     priors = sampling_priors(train, weights)
@@ -129,10 +135,7 @@ def load_averaged_network(recipe: DefaultRecipe, checkpoint: Path) -> torch.nn.M
     """
     from emotrace.models.compact import CompactNet
 
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    except (OSError, KeyError, RuntimeError) as error:
-        raise TrainingError(f"expected a checkpoint at {checkpoint}; got: {error}") from error
+    state = _read_checkpoint(checkpoint)["state_dict"]
     prefix = "averaged.module."
     weights = {
         name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)
@@ -146,6 +149,29 @@ def load_averaged_network(recipe: DefaultRecipe, checkpoint: Path) -> torch.nn.M
             f"expected weights of the recipe's network in {checkpoint}; got others: {first}"
         ) from error
     return network.eval()
+
+
+def count_epochs(checkpoint: Path) -> int:
+    """Return how many epochs the run of a checkpoint has done.
+
+    Raises:
+        TrainingError: The checkpoint is missing or damaged.
+    """
+    return int(_read_checkpoint(checkpoint)["epoch"]) + 1
+
+
+def _read_checkpoint(path: Path) -> dict[str, Any]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        missing = {"state_dict", "epoch"} - set(state)
+    except (OSError, EOFError, RuntimeError, TypeError, pickle.UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise TrainingError(f"expected a checkpoint at {path}; got: {reason}") from error
+    if missing:
+        raise TrainingError(
+            f"expected a checkpoint of a training at {path}; it lacks {', '.join(sorted(missing))}"
+        )
+    return dict(state)
 
 
 def _write_run(folder: Path, recipe: DefaultRecipe, data_root: str | Path, **more: Any) -> None:

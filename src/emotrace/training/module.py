@@ -55,8 +55,9 @@ class ExpressionModule(lightning.LightningModule):
             use_buffers=True,
         )
         self.steps_total = steps_total
-        self.register_buffer("ferplus_log_prior", priors.ferplus.log())
-        self.register_buffer("fer2013_log_prior", priors.fer2013.log())
+        # A class that no label names would have -inf, and 0 * -inf makes the loss NaN.
+        self.register_buffer("ferplus_log_prior", priors.ferplus.clamp_min(1e-6).log())
+        self.register_buffer("fer2013_log_prior", priors.fer2013.clamp_min(1e-6).log())
         self.ferplus_log_prior: Tensor
         self.fer2013_log_prior: Tensor
         self._validation: list[tuple[CompactNetOutput, FaceBatch]] = []
@@ -98,6 +99,8 @@ class ExpressionModule(lightning.LightningModule):
             ferplus = keep * ferplus + (1 - keep) * ferplus[order]
             fer2013 = keep * fer2013 + (1 - keep) * fer2013[order]
             face = keep * face + (1 - keep) * face[order]
+        # Dropout and skipped blocks draw from torch's own generators, which no checkpoint keeps.
+        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
         output = self.network(images.contiguous(memory_format=torch.channels_last))
         loss = prior_adjusted_cross_entropy(
             output.ferplus_logits[:faces], ferplus, self.ferplus_log_prior

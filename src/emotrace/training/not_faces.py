@@ -16,7 +16,7 @@ from torch import Tensor
 def make_not_faces(faces: Tensor, generator: torch.Generator) -> Tensor:
     """Make one picture without a face from each of `(batch, 1, size, size)` faces in [0, 1]."""
     families = (_shuffle_tiles, _scramble_phases, _draw_clutter)
-    kind = torch.randint(len(families), (len(faces),), generator=generator)
+    kind = torch.randint(len(families), (len(faces),), generator=generator).to(faces.device)
     made = faces.clone()
     for number, family in enumerate(families):
         chosen = kind == number
@@ -49,7 +49,7 @@ def _shuffle_tiles(faces: Tensor, generator: torch.Generator) -> Tensor:
 def _scramble_phases(faces: Tensor, generator: torch.Generator) -> Tensor:
     magnitude = torch.fft.rfft2(faces.float()).abs()
     noise = torch.rand(faces.shape, generator=generator)
-    phase = torch.angle(torch.fft.rfft2(noise))
+    phase = torch.angle(torch.fft.rfft2(noise)).to(faces.device)
     phase[..., 0, 0] = 0.0  # the mean stays, so the brightness does
     made = torch.fft.irfft2(torch.polar(magnitude, phase), s=faces.shape[-2:])
     result: Tensor = made.to(faces.dtype)
