@@ -336,6 +336,7 @@ class _Runner:
             "prior": [round(float(share), 9) for share in self.bundle.prior],
             "detector": self.choice.detector.name,
             "detect_every": self.settings.detect_every,
+            "search_every": self.settings.search_every,
             "segmentation": asdict(self.settings.segmentation),
             "emotrace": __version__,
         }

@@ -26,8 +26,9 @@ from emotrace.analysis.summary import summarize
 from emotrace.analysis.tables import Timeline
 from emotrace.bundle import DEFAULT_BUNDLE, Bundle, PriorChoice, load_bundle
 from emotrace.errors import UsageError
-from emotrace.faces import Detector, FaceTracker, choose_detector, extract_crop
+from emotrace.faces import Detector, FaceSearch, FaceTracker, choose_detector, extract_crop
 from emotrace.timeline import (
+    Detection,
     FaceResult,
     Frame,
     FrameResult,
@@ -190,18 +191,25 @@ class VideoAnalysis:
 
     def _track(self, frames: Iterable[Frame], *, keep_frames: bool) -> Iterator[_TrackedFrame]:
         tracker, cuts = FaceTracker(), ShotCutDetector()
+        search = FaceSearch(self.detector, search_every=self.settings.search_every)
         geometry = self.bundle.spec.crop
         since_detection = 0
+        known: list[Detection] = []
         for frame in frames:
             image = frame.image_rgb
             is_cut = cuts.update(image)
             if frame.index == 0 or is_cut or since_detection >= self.settings.detect_every:
                 since_detection = 0
-            detections = self.detector.detect(image) if since_detection == 0 else None
+            detections = None
+            if since_detection == 0:
+                detections = search.detect(
+                    image, frame_index=frame.index, known=known, is_new_shot=is_cut
+                )
             since_detection += 1
             faces = tracker.update(
                 image, detections, timestamp_seconds=frame.timestamp_seconds, is_cut=is_cut
             )
+            known = [face.detection for face in faces]
             yield _TrackedFrame(
                 frame if keep_frames else None,
                 frame.index,

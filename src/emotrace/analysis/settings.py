@@ -23,6 +23,11 @@ class AnalysisSettings:
     detect_every: int = 1
     """Frames from one run of the detector to the next; optical flow carries faces between. Every
     frame is predicted all the same. The first frame of a shot is always searched."""
+    search_every: int = 5
+    """Frames from one search of the whole picture to the next; between them the detector looks only
+    around the faces it knows, which takes a fraction of the time (YuNet, up to four faces). While
+    a face is known, another one that appears is found up to this many frames less one late; 1
+    searches every whole picture."""
     segmentation: SegmentSettings = field(default_factory=SegmentSettings)
     """Smoothing and segments; the raw columns of the table are never smoothed."""
     batch_size: int = 16
@@ -31,7 +36,12 @@ class AnalysisSettings:
     """CPU threads; 0 takes all this process may use. Changes speed, never the result."""
 
     def __post_init__(self) -> None:
-        for name, least in (("detect_every", 1), ("batch_size", 1), ("threads", 0)):
+        for name, least in (
+            ("detect_every", 1),
+            ("search_every", 1),
+            ("batch_size", 1),
+            ("threads", 0),
+        ):
             value = getattr(self, name)
             if value < least:
                 raise UsageError(f"expected {name} of at least {least}; got {value}")

@@ -68,6 +68,9 @@ class _ModelArguments:
     """Face detector; auto is yunet, or haar where yunet's file is missing."""
     detect_every: Annotated[int, tyro.conf.arg(metavar="N")] = 1
     """Look for faces in every N-th frame and follow them in between: faster."""
+    search_every: Annotated[int, tyro.conf.arg(metavar="N")] = 5
+    """Search the whole picture in every N-th frame; in between look only around
+    known faces. 1 finds a further face at once, slower."""
     bundle: Annotated[str, tyro.conf.arg(metavar="NAME|PATH")] = "default"
     """Model: a name in `emotrace bundles list`, or a bundle's folder."""
     prior: Annotated[str, tyro.conf.arg(metavar="PRIOR")] = "default"
@@ -226,6 +229,7 @@ def _settings_from(arguments: AnalyzeArguments) -> AnalysisSettings:
     return AnalysisSettings(
         detector=model.detector,
         detect_every=model.detect_every,
+        search_every=model.search_every,
         batch_size=speed.batch_size,
         threads=speed.threads,
         segmentation=segmentation,

@@ -27,6 +27,7 @@ from emotrace.faces.download import (
 from emotrace.faces.flow import FlowSettings
 from emotrace.faces.haar import HaarDetector, HaarSettings
 from emotrace.faces.lbp import LbpDetector, LbpSettings
+from emotrace.faces.search import FaceSearch, RegionalDetector
 from emotrace.faces.tracker import FaceTracker, TrackerSettings
 from emotrace.faces.yunet import YuNetDetector, YuNetSettings
 
@@ -40,6 +41,7 @@ __all__ = [
     "DetectorEntry",
     "DetectorName",
     "DownloadableFile",
+    "FaceSearch",
     "FaceSquare",
     "FaceTracker",
     "FetchSettings",
@@ -48,6 +50,7 @@ __all__ = [
     "HaarSettings",
     "LbpDetector",
     "LbpSettings",
+    "RegionalDetector",
     "TrackerSettings",
     "YuNetDetector",
     "YuNetSettings",

@@ -57,6 +57,15 @@ class YuNetSettings:
     min_face_px: float = 8.0
     """Boxes with a shorter side below this are dropped, in pixels of the frame: nothing to read."""
 
+    region_px: int = 160
+    """Around a known face, a region is scaled to this square: the face is then about 70 px high."""
+    region_reach: float = 2.4
+    """Side of the region, in longer sides of the face's box.
+
+    On 60 frames of a 640 px clip, regions gave the boxes of a whole search (centre within 0.024 box
+    sizes at the median, mean size +0.2 %, sd 3.7 %) in 2.2 to 2.8 ms instead of 15.
+    """
+
     def __post_init__(self) -> None:
         if self.detection_long_side_px < 32:
             raise UsageError(
@@ -86,14 +95,19 @@ class YuNetDetector:
     def __init__(self, model_path: Path, settings: YuNetSettings | None = None) -> None:
         self.settings = settings or YuNetSettings()
         self._size = (0, 0)
+        region = (self.settings.region_px, self.settings.region_px)
         try:
-            self._network = cv2.FaceDetectorYN.create(
-                str(model_path),
-                "",
-                (32, 32),
-                self.settings.score_threshold,
-                self.settings.overlap_threshold,
-                _MAX_CANDIDATES,
+            # Two of them: setting the input size prepares the network anew.
+            self._network, self._region_network = (
+                cv2.FaceDetectorYN.create(
+                    str(model_path),
+                    "",
+                    size,
+                    self.settings.score_threshold,
+                    self.settings.overlap_threshold,
+                    _MAX_CANDIDATES,
+                )
+                for size in ((32, 32), region)
             )
         except cv2.error as error:
             raise DetectorError(
@@ -113,21 +127,56 @@ class YuNetDetector:
             self._network.setInputSize(size)
             self._size = size
         found = self._network.detect(cv2.cvtColor(resized, cv2.COLOR_RGB2BGR))[1]
+        return self._detections(found, np.array([scale_x, scale_y]), np.zeros(2))
+
+    def detect_near(
+        self, image_rgb: NDArray[np.uint8], box_xywh_px: tuple[float, float, float, float]
+    ) -> list[Detection]:
+        """Find the faces around a box; see `RegionalDetector.detect_near`."""
+        check_image(image_rgb)
+        x, y, width, height = box_xywh_px
+        half = self.settings.region_reach * max(width, height) / 2
+        left, right = _span(x + width / 2, half, image_rgb.shape[1])
+        top, bottom = _span(y + height / 2, half, image_rgb.shape[0])
+        if right <= left or bottom <= top:
+            return []
+        size = self.settings.region_px
+        shrink = max(right - left, bottom - top) / size
+        scaled = (max(1, round((right - left) / shrink)), max(1, round((bottom - top) / shrink)))
+        interpolation = cv2.INTER_AREA if shrink > 1 else cv2.INTER_LINEAR
+        cut = np.ascontiguousarray(image_rgb[top:bottom, left:right])
+        region = np.zeros((size, size, 3), np.uint8)
+        region[: scaled[1], : scaled[0]] = cv2.cvtColor(
+            cv2.resize(cut, scaled, interpolation=interpolation), cv2.COLOR_RGB2BGR
+        )
+        scales = np.array([(right - left) / scaled[0], (bottom - top) / scaled[1]])
+        found = self._region_network.detect(region)[1]
+        return self._detections(found, scales, np.array([left, top], np.float64))
+
+    def _detections(
+        self, found: object, scales: NDArray[np.float64], corner_px: NDArray[np.float64]
+    ) -> list[Detection]:
+        """Turn OpenCV's rows, in pixels of what it saw, into detections in pixels of the frame."""
         # OpenCV's own type stubs do not say that it gives None where there is no face.
         rows = cast("NDArray[np.float32] | None", found)
         if rows is None:
             return []
-        scales = np.array([scale_x, scale_y])
         detections = []
         for row in np.asarray(rows, np.float64):
-            x, y, width, height = row[:4] * np.tile(scales, 2)
+            x, y = row[:2] * scales + corner_px
+            width, height = row[2:4] * scales
             if min(width, height) < self.settings.min_face_px:
                 continue
             detections.append(
                 Detection(
                     box_xywh_px=(float(x), float(y), float(width), float(height)),
                     score=float(np.clip(row[14], 0.0, 1.0)),
-                    landmarks_px=(row[4:14].reshape(5, 2) * scales).astype(np.float32),
+                    landmarks_px=(row[4:14].reshape(5, 2) * scales + corner_px).astype(np.float32),
                 )
             )
         return best_first(detections)
+
+
+def _span(center_px: float, half_px: float, limit_px: int) -> tuple[int, int]:
+    """Return the whole pixels within `half_px` of a centre that lie inside [0, limit)."""
+    return max(0, int(center_px - half_px)), min(limit_px, int(center_px + half_px) + 1)
