@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# Two busy cores make single examples slow by chance; how long a test takes is not its subject.
+hypothesis.settings.register_profile("emotrace", deadline=None)
+hypothesis.settings.load_profile("emotrace")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -16,8 +16,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from emotrace.bundle import CARD_FILE, MODEL_FILE, SPEC_FILE, BundleSpec, ExpressionOutput
-from emotrace.bundle import spec_to_json as to_json
+from emotrace.bundle_spec import (
+    CARD_FILE,
+    MODEL_FILE,
+    SPEC_FILE,
+    BundleSpec,
+    ExpressionOutput,
+)
+from emotrace.bundle_spec import spec_to_json as to_json
 from emotrace.cli.app import main
 from emotrace.faces.crop import CropGeometry
 from emotrace.labels import EMOTIONS

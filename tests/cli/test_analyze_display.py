@@ -44,7 +44,8 @@ def run_on_terminal(words: list[object], env: dict[str, str]) -> tuple[int, str,
 
 
 def words_for(tmp_path: Path, bundle: Path) -> list[object]:
-    inputs = [write_video(tmp_path / "a.mp4"), write_video(tmp_path / "b.mp4")]
+    # Long enough for the bars to be drawn more than once on a fast machine.
+    inputs = [write_video(tmp_path / name, frames=300) for name in ("a.mp4", "b.mp4")]
     return [
         *("analyze", *inputs, "-o", tmp_path / "out"),
         *("--bundle", bundle, "--detector", "haar"),

@@ -26,10 +26,9 @@ def scores(accuracy: float) -> dict[str, Any]:
 
 
 def stand_in(*_: object, **__: object) -> dict[str, Any]:
-    protocols = {name: scores(0.75) for name in ("majority", "argmax", "fer2013")}
-    priors = dict.fromkeys(
-        ("training", "default", "uniform"), {**protocols, "kl_divergence_to_votes": 0.3}
-    )
+    scored = {name: scores(0.75) for name in ("majority", "argmax", "fer2013")}
+    of_prior = {**scored, "kl_divergence_to_votes": 0.3}
+    priors = {name: of_prior for name in ("training", "default", "uniform")}
     return {"split": "test", "priors": priors}
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import pyarrow.parquet as pq
 
-from emotrace import __version__
 from emotrace.analysis.annotate import AnnotatedVideoSink
 from emotrace.analysis.inputs import find_inputs, name_folders
 from emotrace.analysis.pipeline import (
@@ -39,6 +38,7 @@ from emotrace.bundle import DEFAULT_BUNDLE, Bundle, PriorChoice, load_bundle
 from emotrace.errors import EmotraceError, InputError, OutputError
 from emotrace.faces import choose_detector
 from emotrace.storage import atomic_path, ensure_folder
+from emotrace.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

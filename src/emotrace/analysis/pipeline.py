@@ -25,8 +25,9 @@ from emotrace.analysis.stages import run_ahead
 from emotrace.analysis.summary import summarize
 from emotrace.analysis.tables import Timeline
 from emotrace.bundle import DEFAULT_BUNDLE, Bundle, PriorChoice, load_bundle
-from emotrace.errors import UsageError
+from emotrace.errors import BundleError, UsageError
 from emotrace.faces import Detector, FaceSearch, FaceTracker, choose_detector, extract_crop
+from emotrace.labels import EMOTIONS
 from emotrace.timeline import (
     Detection,
     FaceResult,
@@ -121,6 +122,7 @@ class VideoAnalysis:
                 if isinstance(bundle, Bundle)
                 else load_bundle(bundle, prior=prior, threads=self._threads)
             )
+            _check_labels(self.bundle)
             self.notices: tuple[str, ...] = ()
             if detector is None or isinstance(detector, str):
                 choice = choose_detector(detector or self.settings.detector)
@@ -243,6 +245,15 @@ class VideoAnalysis:
                     for face, prediction in zip(item.faces, mine, strict=True)
                 ),
             )
+
+
+def _check_labels(bundle: Bundle) -> None:
+    """Refuse a bundle whose probabilities would land in the wrong columns of the tables."""
+    if bundle.labels != EMOTIONS:
+        raise BundleError(
+            f"expected a bundle with the labels {', '.join(EMOTIONS)} in this order; "
+            f"{bundle.name} has {', '.join(bundle.labels)}; it works with predict_crops only"
+        )
 
 
 def predict_faces(bundle: Bundle, crops: list[NDArray[np.uint8]]) -> list[Prediction]:

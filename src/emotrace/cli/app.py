@@ -12,10 +12,10 @@ import sys
 import traceback
 from typing import TYPE_CHECKING
 
-from emotrace import __version__
 from emotrace.cli.terminal import print_error, print_note
 from emotrace.cli.verbs import Verb, VerbTable, run_verb
 from emotrace.errors import EmotraceError, UsageError
+from emotrace.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +39,12 @@ def _run_bundles(argv: Sequence[str]) -> int:
     return run(argv)
 
 
+def _run_datasets(argv: Sequence[str]) -> int:
+    from emotrace.cli.datasets import run
+
+    return run(argv)
+
+
 def _run_doctor(argv: Sequence[str]) -> int:
     from emotrace.cli.doctor import run
 
@@ -47,6 +53,12 @@ def _run_doctor(argv: Sequence[str]) -> int:
 
 def _run_evaluate(argv: Sequence[str]) -> int:
     from emotrace.cli.evaluate import run
+
+    return run(argv)
+
+
+def _run_prepare(argv: Sequence[str]) -> int:
+    from emotrace.cli.prepare import run
 
     return run(argv)
 
@@ -69,6 +81,8 @@ VERBS = VerbTable(
             summary="videos and pictures in, tables of predictions out", run=_run_analyze
         ),
         "bundles": Verb(summary="the trained models that this machine has", run=_run_bundles),
+        "datasets": Verb(summary="the data sets it reads; what is there of one", run=_run_datasets),
+        "prepare": Verb(summary="a data set's faces, cut out once for training", run=_run_prepare),
         "train": Verb(summary="train a model", run=_run_train),
         "evaluate": Verb(summary="score a bundle on held-out faces", run=_run_evaluate),
         "doctor": Verb(

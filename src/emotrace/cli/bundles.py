@@ -23,7 +23,8 @@ from emotrace.errors import DownloadError, EmotraceError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from emotrace.bundle import Bundle, BundleSpec
+    from emotrace.bundle import Bundle
+    from emotrace.bundle_spec import BundleSpec
 
 PROGRAM = "emotrace bundles"
 
@@ -102,7 +103,8 @@ def run_list(argv: Sequence[str]) -> int:
     arguments = parse_arguments(
         _ListArguments, argv, program=f"{PROGRAM} list", description=LIST_DESCRIPTION
     )
-    from emotrace.bundle import find_bundles, read_spec
+    from emotrace.bundle import find_bundles
+    from emotrace.bundle_spec import read_spec
 
     specs: dict[Path, BundleSpec] = {}
     problems: list[EmotraceError] = []
@@ -255,7 +257,7 @@ def _show_info(bundle: Bundle) -> None:
 
 
 def _spec_as_json(folder: Path, spec: BundleSpec) -> dict[str, Any]:
-    from emotrace.bundle import spec_to_json
+    from emotrace.bundle_spec import spec_to_json
 
     return {"folder": str(folder), "size_bytes": _folder_bytes(folder), **spec_to_json(spec)}
 

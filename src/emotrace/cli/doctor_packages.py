@@ -7,8 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
-from emotrace import __version__
 from emotrace.cli.doctor_finding import Finding, one_line
+from emotrace.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

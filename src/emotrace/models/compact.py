@@ -76,7 +76,7 @@ class ResidualBlock(nn.Module):
         self.drop_path = drop_path
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map `(batch, channels_in, height, width)` to `(batch, channels, height / stride, ...)`."""
+        """Map `(batch, channels_in, height, width)` to `(batch, channels, height / stride, ..)`."""
         branch = self.branch(features)
         if self.training and self.drop_path > 0:
             keep = 1.0 - self.drop_path

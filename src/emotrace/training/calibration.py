@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from emotrace.bundle import ExpressionOutput, mix_expressions
+from emotrace.bundle import mix_expressions
 from emotrace.metrics import accuracy, kl_divergence, unweighted_average_recall
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from emotrace.bundle import BundleSpec
+    from emotrace.bundle_spec import BundleSpec, ExpressionOutput
 
 PRIOR_POWERS: Final = tuple(round(0.1 * step, 1) for step in range(11))
 MIXTURE_WEIGHTS: Final = (1.0, 0.75, 0.5)

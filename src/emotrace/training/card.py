@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from emotrace.bundle import BundleSpec
+    from emotrace.bundle_spec import BundleSpec
 
 
 _TABLE_HEAD: Final = (

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from emotrace import __version__
-from emotrace.bundle import (
+from emotrace.bundle_spec import (
     CARD_FILE,
     MODEL_FILE,
     SPEC_FILE,
@@ -44,6 +43,7 @@ from emotrace.training.card import write_card
 from emotrace.training.evaluation import evaluate_ferplus
 from emotrace.training.fit import LAST_CHECKPOINT, RUN_FILE, count_epochs, load_averaged_network
 from emotrace.training.recipe import AugmentationSettings, DefaultRecipe
+from emotrace.version import __version__
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

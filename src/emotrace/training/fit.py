@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -19,7 +20,6 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
-import emotrace
 from emotrace.datasets.ferplus import find_ferplus, load_ferplus
 from emotrace.errors import TrainingError
 from emotrace.storage import atomic_path, ensure_folder
@@ -31,8 +31,11 @@ from emotrace.training.batches import (
     training_loader,
 )
 from emotrace.training.module import ExpressionModule
+from emotrace.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from emotrace.training.recipe import DefaultRecipe
 
 RUN_FILE = "run.json"
@@ -85,10 +88,9 @@ def fit(
     validation = FaceDataset(load_ferplus(data_root, "validation"))
     weights = sampling_weights(train, recipe.balance_power)
     priors = sampling_priors(train, weights)
-    steps = recipe.epochs_total * (len(train) // recipe.batch_size)
+    steps_per_epoch = len(train) // recipe.batch_size
     _write_run(folder, recipe, data_root, priors_sampled=[p.tolist() for p in priors])
-    module = ExpressionModule(recipe, priors, steps)
-    _quiet_lightning()
+    module = ExpressionModule(recipe, priors, recipe.epochs_total * steps_per_epoch)
     trainer = lightning.Trainer(
         max_epochs=recipe.epochs_total,
         accelerator="auto",
@@ -101,16 +103,17 @@ def fit(
         callbacks=[_checkpointing(checkpoints)],
         enable_progress_bar=show_progress,
         enable_model_summary=False,
-        log_every_n_steps=50,
+        log_every_n_steps=min(50, steps_per_epoch),
         use_distributed_sampler=False,
     )
-    trainer.fit(
-        module,
-        training_loader(train, weights, recipe),
-        evaluation_loader(validation),
-        ckpt_path=str(last) if last.exists() else None,
-        weights_only=False,
-    )
+    with _quiet_lightning():
+        trainer.fit(
+            module,
+            training_loader(train, weights, recipe),
+            evaluation_loader(validation),
+            ckpt_path=str(last) if last.exists() else None,
+            weights_only=True,
+        )
     return last
 
 
@@ -184,7 +187,7 @@ def _write_run(folder: Path, recipe: DefaultRecipe, data_root: str | Path, **mor
             "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         },
         "versions": {
-            "emotrace": emotrace.__version__,
+            "emotrace": __version__,
             "python": platform.python_version(),
             "torch": torch.__version__,
             "lightning": lightning.__version__,
@@ -212,8 +215,15 @@ def _git_commit() -> str | None:
     return done.stdout.strip()
 
 
-def _quiet_lightning() -> None:
-    """Silence hints that do not apply: the data is in memory, workers would only copy it."""
+@contextlib.contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Silence hints that do not apply, while it trains."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
+    with warnings.catch_warnings():
+        # The data is in memory: workers would only copy it.
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        # Lightning's own use of torch's internals.
+        warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
+        # A run that goes on writes into its own folder.
+        warnings.filterwarnings("ignore", ".*directory .* exists and is not empty.*")
+        yield

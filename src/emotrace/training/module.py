@@ -113,8 +113,9 @@ class ExpressionModule(lightning.LightningModule):
             output.face_logit.float(), target
         )
         if not bool(torch.isfinite(loss)):
+            got = float(loss.detach())
             raise TrainingError(
-                f"expected a finite loss; got {float(loss)} at epoch {self.current_epoch}, "
+                f"expected a finite loss; got {got} at epoch {self.current_epoch}, "
                 f"batch {batch_index}; lower learning_rate or turn mixed_precision off"
             )
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=faces)

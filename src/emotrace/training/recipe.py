@@ -50,9 +50,9 @@ class DefaultRecipe:
     """The shape of the network."""
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     """Random changes to the faces."""
-    epochs: int = 22
+    epochs: int = 20
     """Of each cycle; each draws as many faces as the training set has."""
-    cycles: int = 2
+    cycles: int = 1
     """Times the learning rate falls to zero; each further cycle starts at `restart_factor` of the
     one before (warm restarts, Loshchilov and Hutter 2017, arXiv:1608.03983)."""
     restart_factor: float = 0.5
@@ -72,7 +72,7 @@ class DefaultRecipe:
     """Of the moving average of the weights, per step (an epoch has about 223)."""
     balance_power: float = 0.5
     """An image is drawn in proportion to the mean over its votes of (share of the emotion in the
-    training set) ** -balance_power: 0 draws all alike, 1 draws every emotion equally often."""
+    training set) ** -balance_power: 0 draws all alike, 1 meets the emotions about equally often."""
     fer2013_weight: float = 0.5
     """Of the FER2013 head's loss beside the FER+ head's 1."""
     face_weight: float = 0.2

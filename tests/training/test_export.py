@@ -1,0 +1,243 @@
+"""From a tiny run to a bundle that loads, says what torch says, and states what it is."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickletools
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from emotrace.bundle import Bundle, load_bundle
+from emotrace.bundle_spec import CARD_FILE, MODEL_FILE, SPEC_FILE, read_spec
+from emotrace.datasets.ferplus import load_ferplus, vote_shares
+from emotrace.errors import DatasetError, TrainingError
+from emotrace.labels import EMOTIONS
+from emotrace.models.compact import CompactNet
+from emotrace.models.compact_options import CompactNetOptions
+from emotrace.training.calibration import PRIOR_POWERS, temper_prior
+from emotrace.training.evaluation import evaluate_ferplus
+from emotrace.training.export import (
+    _compare,
+    export_onnx,
+    export_run,
+    fuse_and_round,
+    measure_cost,
+)
+from emotrace.training.fit import fit, load_averaged_network
+from tests.datasets.fake_ferplus import write_fake_ferplus
+from tests.training.tiny import TINY_NETWORK, TINY_RECIPE
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fake_ferplus(tmp_path_factory.mktemp("data"), validation=40, test=40)
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    fit(TINY_RECIPE, data, folder, show_progress=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundles") / "tiny"
+    assert export_run(run, folder, name="tiny") == folder
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(exported: Path) -> Bundle:
+    return load_bundle(exported)
+
+
+def shaken_net() -> nn.Module:
+    """A network whose batch norms do something, as after training."""
+    torch.manual_seed(0)
+    network = CompactNet(TINY_NETWORK)
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean = torch.randn_like(module.bias) * 0.1
+                module.running_var = torch.rand_like(module.bias) + 0.5
+                module.weight.uniform_(0.5, 1.5)
+                module.bias.normal_(0, 0.1)
+    return network.eval()
+
+
+def test_the_bundle_loads_and_holds_its_three_files_only(exported: Path, bundle: Bundle) -> None:
+    assert sorted(path.name for path in exported.iterdir()) == [CARD_FILE, MODEL_FILE, SPEC_FILE]
+    assert bundle.name == "tiny"
+    assert bundle.labels == EMOTIONS
+
+
+def test_it_holds_no_pickle_and_the_weights_in_16_bits(exported: Path, run: Path) -> None:
+    data = (exported / MODEL_FILE).read_bytes()
+    with pytest.raises(ValueError, match="unknown"):
+        list(pickletools.genops(data))
+    model = onnx.load_model_from_string(data)
+    onnx.checker.check_model(model, full_check=True)
+    large = [t for t in model.graph.initializer if int(np.prod(t.dims)) >= 256]
+    assert large
+    assert {tensor.data_type for tensor in large} == {onnx.TensorProto.FLOAT16}
+    assert not any(tensor.external_data for tensor in model.graph.initializer)
+    network = load_averaged_network(TINY_RECIPE, run / "checkpoints" / "last.ckpt")
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    assert 2 * parameters < len(data) < 2 * parameters + 100_000  # the graph itself: about 40 kB
+
+
+def test_the_bundle_says_what_torch_says(bundle: Bundle, run: Path, data: Path) -> None:
+    """The whole way by hand: averaged weights, temperatures, prior, mixture."""
+    network = load_averaged_network(TINY_RECIPE, run / "checkpoints" / "last.ckpt")
+    grey = load_ferplus(data, "test").images
+    with torch.inference_mode():
+        output = network(torch.from_numpy(grey[:, None].astype(np.float32) / 255))
+    found = bundle.predict([np.dstack([image] * 3) for image in grey])
+    assert found.face_probabilities is not None
+    np.testing.assert_allclose(
+        found.face_probabilities, torch.sigmoid(output.face_logit).numpy(), atol=2e-3
+    )
+    first, second = bundle.spec.expression_outputs
+    log_prior = torch.tensor(bundle.spec.priors["default"]).log()
+    a = torch.softmax(output.ferplus_logits / first.temperature + log_prior, dim=1)
+    rest = [at for at, name in enumerate(EMOTIONS) if name != "contempt"]
+    b = a.clone()
+    b[:, rest] = torch.softmax(output.fer2013_logits / second.temperature + log_prior[rest], dim=1)
+    b[:, rest] *= 1 - a[:, [EMOTIONS.index("contempt")]]
+    expected = first.weights["default"] * a + second.weights["default"] * b
+    np.testing.assert_allclose(found.probabilities, expected.numpy(), atol=2e-3)
+
+
+def test_its_spec_states_priors_results_and_cost(
+    bundle: Bundle, exported: Path, data: Path
+) -> None:
+    spec = bundle.spec
+    shares = vote_shares(load_ferplus(data, "train").votes)
+    training = shares.sum(axis=0) / shares.sum()
+    np.testing.assert_allclose(spec.priors["training"], training, rtol=1e-5)
+    sweep = spec.results["validation_prior_sweep"]
+    assert [row["power"] for row in sweep] == list(PRIOR_POWERS)
+    best = max(sweep, key=lambda row: row["accuracy"] + row["recall"])["power"]
+    np.testing.assert_allclose(spec.priors["default"], temper_prior(training, best), rtol=1e-5)
+    for name in ("training", "default", "uniform", "custom"):
+        assert sum(output.weights[name] for output in spec.expression_outputs) == 1
+    assert all(0.3 <= output.temperature <= 3 for output in spec.expression_outputs)
+    assert spec.results["test"] == evaluate_ferplus(exported, data)
+    assert spec.results["cost"]["parameters"] > 0
+    assert json.loads((exported / SPEC_FILE).read_text())["format"] == 1
+
+
+def test_its_card_states_the_measured_numbers(bundle: Bundle) -> None:
+    card = bundle.card
+    scores = bundle.spec.results["test"]["priors"]
+    assert card.startswith("# tiny ")
+    assert f"{bundle.spec.results['cost']['parameters']:,} parameters" in card
+    assert "2 epochs, seed 0" in card
+    for prior in ("training", "default", "uniform"):
+        score = scores[prior]["majority"]
+        row = next(x for x in card.splitlines() if x.startswith("| FER+ majority") and prior in x)
+        assert f"| {score['n']:,} |" in row
+        assert f"| {100 * score['accuracy']:.1f} % (" in row
+        assert f"| {100 * score['unweighted_average_recall']:.1f} % |" in row
+    without = scores["training"]["majority"]["without_duplicates"]
+    assert f"(n = {without['n']}, majority protocol" in card
+    assert bundle.spec.licence in card
+    assert "what a person feels" in card  # that it is no readout of it
+
+
+def test_data_elsewhere_can_be_named(run: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"expected ferplus\.parquet"):
+        export_run(run, tmp_path / "bundle", data_root=tmp_path)
+    assert not (tmp_path / "bundle" / SPEC_FILE).exists()
+
+
+def test_a_run_that_is_not_finished_is_refused(run: Path, tmp_path: Path) -> None:
+    longer = tmp_path / "run"
+    shutil.copytree(run, longer)
+    record = json.loads((longer / "run.json").read_text())
+    record["recipe"]["cycles"] = 3
+    (longer / "run.json").write_text(json.dumps(record))
+    with pytest.raises(TrainingError, match=r"a finished run of 3 epochs in .*; it has done 2; go"):
+        export_run(longer, tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize("content", [None, "{"])
+def test_a_run_without_its_record_is_refused(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    with pytest.raises(TrainingError, match=r"expected run\.json in"):
+        export_run(tmp_path, tmp_path / "bundle")
+
+
+def test_folding_batch_norm_changes_nothing_but_rounding() -> None:
+    network = shaken_net()
+    fused = fuse_and_round(network)
+    norms = [name for name, module in fused.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    assert norms == ["stem.0"]  # before its convolution: padding forbids folding it
+    faces = torch.rand(4, 1, 48, 48)
+    with torch.inference_mode():
+        for before, after in zip(network(faces), fused(faces), strict=True):
+            torch.testing.assert_close(after, before, atol=5e-3, rtol=5e-3)
+    for parameter in fused.parameters():
+        assert torch.equal(parameter, parameter.half().float())
+    assert any(isinstance(module, nn.BatchNorm2d) for module in network.stem[1:])  # type: ignore[index]
+
+
+@pytest.mark.slow
+def test_onnx_equals_torch_for_any_batch(tmp_path: Path) -> None:
+    import onnxruntime
+
+    network = fuse_and_round(shaken_net())
+    export_onnx(network, tmp_path / "model.onnx", 48)
+    session = onnxruntime.InferenceSession(
+        str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"]
+    )
+    for count in (1, 2, 5):
+        faces = torch.rand(count, 1, 48, 48)
+        found = session.run(
+            ["ferplus_logits", "fer2013_logits", "face_logit"], {"faces": faces.numpy()}
+        )
+        with torch.inference_mode():
+            for ours, theirs in zip(found, network(faces), strict=True):
+                np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-5)
+
+
+def test_onnx_that_disagrees_with_torch_is_refused() -> None:
+    network = fuse_and_round(shaken_net())
+    images = np.random.default_rng(0).integers(0, 256, (3, 48, 48), dtype=np.uint8)
+    with torch.inference_mode():
+        output = network(torch.from_numpy(images[:, None].astype(np.float32) / 255))
+    logits = {name: value.numpy().copy() for name, value in output._asdict().items()}
+    _compare(network, images, logits)
+    logits["fer2013_logits"][1, 2] += 2e-4
+    with pytest.raises(
+        TrainingError, match=r"ONNX to equal torch to 0\.0001 in fer2013_logits; got"
+    ):
+        _compare(network, images, logits)
+
+
+def test_the_cost_is_counted_by_hand() -> None:
+    options = CompactNetOptions(stem_width=4, widths=(8,), blocks=(1,), squeeze_ratio=8)
+    cost = measure_cost(CompactNet(options).eval(), options)
+    side, half = 48 * 48, 24 * 24
+    stem = side * 4 * 9
+    block = half * 8 * 4 * 9 + half * 8 * 8 * 9 + half * 8 * 4  # two 3 x 3 and the shortcut
+    squeeze = 8 * 8 + 8 * 8
+    heads = 8 * (8 + 7 + 1)
+    assert cost.multiply_adds == stem + block + squeeze + heads
+    assert cost.parameters == sum(p.numel() for p in CompactNet(options).parameters())
+
+
+def test_the_default_networks_cost_is_what_its_bundle_states() -> None:
+    cost = measure_cost(CompactNet().eval(), CompactNetOptions())
+    stated = read_spec(load_bundle().folder).results["cost"]
+    assert dataclasses.asdict(cost) == stated
