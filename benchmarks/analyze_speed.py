@@ -46,12 +46,16 @@ MEASURES = (
 VERSIONED = ("emotrace", "av", "numpy", "onnxruntime", "opencv-python-headless")
 
 
-def measure_in_this_process(clip: str, detector: str, detect_every: int, threads: int) -> Run:
+def measure_in_this_process(
+    clip: str, detector: str, detect_every: int, search_every: int, threads: int
+) -> Run:
     """Analyse a clip twice and return what was measured. To be called in a fresh process."""
     start = time.perf_counter()
     from emotrace import AnalysisSettings, stream_video
 
-    settings = AnalysisSettings(detect_every=detect_every, threads=threads)
+    settings = AnalysisSettings(
+        detect_every=detect_every, search_every=search_every, threads=threads
+    )
     frames = faces = 0
     first_result = start
     for result in stream_video(clip, detector=detector, settings=settings):
@@ -82,6 +86,7 @@ def run_ours(clip: Path, detector: str, options: argparse.Namespace) -> Run:
     """Measure one clip and detector in a fresh process."""
     command = [sys.executable, __file__, str(clip), "--detectors", detector, "--this-process"]
     command += ["--detect-every", str(options.detect_every), "--threads", str(options.threads)]
+    command += ["--search-every", str(options.search_every)]
     return _last_json_line(command)
 
 
@@ -210,6 +215,9 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--detectors", nargs="+", default=["auto"], help="auto, yunet, haar, lbp")
     parser.add_argument("--repeats", type=int, default=3, help="fresh processes for each")
     parser.add_argument("--detect-every", type=int, default=1, help="frames between detections")
+    parser.add_argument(
+        "--search-every", type=int, default=5, help="frames between searches of the whole picture"
+    )
     parser.add_argument("--threads", type=int, default=0, help="0: as many as there are cores")
     parser.add_argument("--peer", type=Path, help="script that measures another tool")
     parser.add_argument("--peer-venv", type=Path, help="passed on to the peer's script")
@@ -229,14 +237,22 @@ def main() -> None:
     options = read_options()
     if options.this_process:
         run = measure_in_this_process(
-            str(options.clips[0]), options.detectors[0], options.detect_every, options.threads
+            str(options.clips[0]),
+            options.detectors[0],
+            options.detect_every,
+            options.search_every,
+            options.threads,
         )
         print(json.dumps(run))
         return
     report: dict[str, Any] = {
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "machine": describe_machine(),
-        "settings": {"detect_every": options.detect_every, "threads": options.threads},
+        "settings": {
+            "detect_every": options.detect_every,
+            "search_every": options.search_every,
+            "threads": options.threads,
+        },
     }
     report["results"] = measure(options)
     print_table(report["results"])

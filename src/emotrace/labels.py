@@ -135,3 +135,12 @@ RAVDESS_CODES: Final[dict[int, str]] = {
 
 RAVDESS_CALM: Final = 2
 """The code that RAVDESS gives to `calm`."""
+
+CKPLUS_ACTION_UNITS: Final[tuple[int, ...]] = (
+    *(1, 2, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18),
+    *(20, 21, 23, 24, 25, 26, 27, 28, 29, 31, 34, 38, 39, 43),
+)
+"""The 30 units that CK+ codes (Lucey et al., 2010, Table 1): not in a file means not active."""
+
+AFFWILD2_ACTION_UNITS: Final[tuple[int, ...]] = (1, 2, 4, 6, 7, 10, 12, 15, 23, 24, 25, 26)
+"""The units that Aff-Wild2 labels, in its files' order, from the second challenge on."""

@@ -63,6 +63,12 @@ def _run_prepare(argv: Sequence[str]) -> int:
     return run(argv)
 
 
+def _run_synth(argv: Sequence[str]) -> int:
+    from emotrace.cli.synth import run
+
+    return run(argv)
+
+
 def _run_train(argv: Sequence[str]) -> int:
     from emotrace.cli.train import run
 
@@ -85,6 +91,7 @@ VERBS = VerbTable(
         "prepare": Verb(summary="a data set's faces, cut out once for training", run=_run_prepare),
         "train": Verb(summary="train a model", run=_run_train),
         "evaluate": Verb(summary="score a bundle on held-out faces", run=_run_evaluate),
+        "synth": Verb(summary="face videos of which everything is known", run=_run_synth),
         "doctor": Verb(
             summary="what this machine has, what is missing, what to do", run=_run_doctor
         ),
