@@ -31,6 +31,7 @@ from emotrace.bundle_spec import (
     read_spec,
 )
 from emotrace.errors import BundleError, UsageError
+from emotrace.runtime import import_onnxruntime
 from emotrace.storage import home_folder
 
 if TYPE_CHECKING:
@@ -332,8 +333,7 @@ def _check_session(session: Any, spec: BundleSpec, folder: Path) -> None:
 
 
 def _open_session(model: Path, threads: int) -> Any:
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from emotrace.cli.doctor_finding import Finding, one_line
 from emotrace.cli.doctor_packages import OPENCV_FIX, check_packages, requirements, version_of
+from emotrace.runtime import import_onnxruntime
 from emotrace.storage import HOME_VARIABLE, home_folder
 
 if TYPE_CHECKING:
@@ -238,8 +239,7 @@ def check_extras() -> Iterator[Finding]:
             detail=f"not installed: {', '.join(missing)}" if missing else "installed",
             fix=f'pip install "emotrace[{extra}]"' if missing else None,
         )
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     providers = [
         name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()
     ]

@@ -37,7 +37,8 @@ OPENCV_FIX: Final = (
 )
 
 _IMPORT_PROBE: Final = """
-import importlib, sys
+import importlib, os, sys
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # see emotrace.runtime
 for name in sys.argv[1:]:
     try:
         importlib.import_module(name)

@@ -30,6 +30,7 @@ from emotrace.errors import TrainingError
 from emotrace.faces.crop import CropGeometry
 from emotrace.labels import EMOTIONS, FER2013_EMOTIONS
 from emotrace.models.compact_options import CompactNetOptions
+from emotrace.runtime import import_onnxruntime
 from emotrace.storage import atomic_path, ensure_folder
 from emotrace.training.calibration import (
     Validation,
@@ -324,8 +325,7 @@ def _calibrate(
 
 
 def _run_onnx(model: Path, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     parts = [
