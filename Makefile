@@ -32,8 +32,9 @@ demo: environment-demo ## analyse a sample clip, or VIDEO=path, and say where th
 	@set -e; video='$(subst ','\'',$(VIDEO))'; \
 	if [ -z "$$video" ]; then video='$(sample)'; $(demo_python) examples/make_demo_clip.py "$$video"; fi; \
 	.venv-demo/bin/emotrace analyze "$$video" -o demo --overwrite --video --report --subtitles --csv; \
-	name=$$(basename "$$video"); \
-	echo; echo "Open this in a browser: $$(pwd)/demo/$${name%.*}/report.html"
+	echo; name=$$(basename "$$video"); report="$$(pwd)/demo/$${name%.*}/report.html"; \
+	if [ -f "$$video" ] && [ -f "$$report" ]; then echo "Open this in a browser: $$report"; \
+	else echo "The reports are in $$(pwd)/demo: a folder with report.html for each input"; fi
 
 test: environment-dev ## run every test
 	@$(dev_python) -m pytest $(PYTEST_FLAGS)

@@ -114,7 +114,7 @@ def test_commands_in_pages_exist(command: str, capsys: pytest.CaptureFixture[str
     words = command.split()[1:]
     verb, rest = words[0], words[1:]
     assert verb in VERBS.verbs
-    subverb = rest[:1] if verb in ("bundles", "train") else []
+    subverb = rest[:1] if verb in ("bundles", "datasets", "train") else []
     assert main([verb, *subverb, "--help"]) == 0
     text = capsys.readouterr().out
     known = set(re.findall(r"(?<!\w)--?[a-z][a-z-]*", text))

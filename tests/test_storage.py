@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from emotrace.errors import OutputError
-from emotrace.storage import HOME_VARIABLE, atomic_path, ensure_folder, home_folder
+from emotrace.storage import (
+    HOME_VARIABLE,
+    atomic_path,
+    ensure_folder,
+    home_folder,
+    remove_abandoned_partials,
+)
 
 
 def test_home_is_what_the_variable_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -109,3 +118,35 @@ def test_a_folder_that_is_none_is_an_output_error(tmp_path: Path, folder: str) -
     with pytest.raises(OutputError, match="expected to write"), atomic_path(target) as partial:
         partial.write_text("never")
     assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_a_hidden_target_gets_one_dot_only(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / ".raw.parquet") as partial:
+        assert partial.name == f".raw.{os.getpid()}.partial.parquet"
+        partial.touch()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="age alone decides there")
+def test_partials_of_dead_processes_go_and_nothing_else(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        pass
+    other = os.getppid()
+    names = {
+        "dead": f".a.b.{gone.pid}.partial.csv",
+        "ours": f".c.{os.getpid()}.partial",
+        "running": f".c.{other}.partial.mp4",
+        "old": f".d.{other}.partial.mp4",
+        "notes": "notes.partial.txt",
+        "hidden": ".hidden.partial.txt",
+    }
+    for name in names.values():
+        (tmp_path / name).touch()
+    os.utime(tmp_path / names["old"], (1, 1))
+    removed = remove_abandoned_partials(tmp_path)
+    assert {path.name for path in removed} == {names["dead"], names["ours"], names["old"]}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        names["running"],
+        names["notes"],
+        names["hidden"],
+    }
+    assert remove_abandoned_partials(tmp_path / "missing") == []

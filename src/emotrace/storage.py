@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOME_VARIABLE = "EMOTRACE_HOME"
+
+_PARTIAL_NAME = re.compile(r"\..*\.(?P<pid>\d+)\.partial(\.[^.]+)?")
+_ABANDONED_SECONDS = 24 * 3600
+"""A partial file so old is nobody's: numbers of processes are given out again."""
 
 
 def home_folder() -> Path:
@@ -63,7 +69,8 @@ def atomic_path(target: Path) -> Iterator[Path]:
     Raises:
         OutputError: The system refuses the write (full disk, no permission).
     """
-    partial = target.with_name(f".{target.stem}.{os.getpid()}.partial{target.suffix}")
+    stem = target.stem.lstrip(".")
+    partial = target.with_name(f".{stem}.{os.getpid()}.partial{target.suffix}")
     try:
         yield partial
         partial.replace(target)
@@ -76,3 +83,42 @@ def atomic_path(target: Path) -> Iterator[Path]:
         # Where the target's folder is a file or cannot be read, there is nothing to remove.
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def remove_abandoned_partials(folder: Path) -> list[Path]:
+    """Delete what `atomic_path` left half written in `folder` when its process was killed.
+
+    A file is abandoned when the process in its name is gone, when it is a day old, or when that
+    process is this one, which in a container often has the number of the one before it: call this
+    before writing. Nothing else is touched; what cannot be deleted stays.
+
+    Returns:
+        The files that were deleted.
+    """
+    removed: list[Path] = []
+    with contextlib.suppress(OSError):
+        for path in sorted(folder.iterdir()):
+            match = _PARTIAL_NAME.fullmatch(path.name)
+            if match is None or not path.is_file():
+                continue
+            is_old = time.time() - path.stat().st_mtime > _ABANDONED_SECONDS
+            if is_old or not _is_another_alive(int(match["pid"])):
+                path.unlink()
+                removed.append(path)
+    return removed
+
+
+def _is_another_alive(pid: int) -> bool:
+    """Say whether a process other than this one may have the number `pid`."""
+    if pid == os.getpid():
+        return False
+    if sys.platform == "win32":
+        # There, signal 0 is Ctrl-C: asking would stop the process. Age alone decides.
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is there and belongs to somebody else
+        return True
+    return True

@@ -8,12 +8,8 @@ import av
 import pytest
 
 import emotrace
-from emotrace.analysis.batch import (
-    BATCH_FILE,
-    InputOutcome,
-    OutputChoice,
-    analyze_inputs,
-)
+from emotrace.analysis.batch import OutputChoice, analyze_inputs
+from emotrace.analysis.outcomes import BATCH_FILE, InputOutcome
 from emotrace.analysis.pipeline import Progress
 from emotrace.analysis.settings import AnalysisSettings
 from emotrace.errors import OutputError
@@ -70,7 +66,7 @@ def test_a_bad_input_does_not_stop_the_others(tmp_path: Path) -> None:
     assert [o.status for o in report.outcomes] == ["failed"] * 4 + ["done"]
     assert all(o.error and "\n" not in o.error for o in report.failed)
     counts = json.loads((tmp_path / "out" / BATCH_FILE).read_text())["counts"]
-    assert counts == {"inputs": 5, "done": 1, "skipped": 0, "failed": 4}
+    assert counts == {"inputs": 5, "done": 1, "skipped": 0, "damaged": 0, "failed": 4}
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"good", BATCH_FILE}
 
 
@@ -106,6 +102,37 @@ def test_a_run_that_was_killed_is_taken_up(tmp_path: Path, monkeypatch: pytest.M
         analyze_inputs(clips, tmp_path / "out", settings=HAAR, observer=Killer())
     report = analyze_inputs(clips, tmp_path / "out", settings=HAAR)
     assert [o.status for o in report.outcomes] == ["skipped", "done", "done"]
+
+
+def test_what_a_killed_run_left_half_written_goes(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4")
+    (tmp_path / "out" / "a").mkdir(parents=True)
+    for folder in (tmp_path / "out", tmp_path / "out" / "a"):
+        (folder / f".x.{os.getpid()}.partial.parquet").touch()
+        (folder / "notes.txt").touch()
+    analyze_inputs([clip], tmp_path / "out", settings=HAAR)
+    assert files_in(tmp_path / "out") == {"a", "notes.txt", BATCH_FILE}
+    assert files_in(tmp_path / "out" / "a") == TABLES | {"notes.txt"}
+
+
+def test_entries_of_earlier_runs_stay(tmp_path: Path) -> None:
+    clips = [write_clip(tmp_path / name) for name in ("a.mp4", "b.mp4")]
+    analyze_inputs([*clips, tmp_path / "missing.mp4"], tmp_path / "out", settings=HAAR)
+    analyze_inputs(clips[:1], tmp_path / "out", settings=HAAR)
+    value = json.loads((tmp_path / "out" / BATCH_FILE).read_text())
+    assert {Path(entry["path"]).name: entry["status"] for entry in value["inputs"]} == {
+        "b.mp4": "done",
+        "missing.mp4": "failed",
+        "a.mp4": "skipped",
+    }
+    assert value["counts"]["inputs"] == 3
+    assert value["last_run"] == {
+        "inputs": 1,
+        "done": 0,
+        "skipped": 1,
+        "damaged": 0,
+        "failed": 0,
+    }
 
 
 def test_a_failure_half_way_leaves_no_half_results(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -20,34 +21,34 @@ def make(folder: Path, *names: str) -> list[Path]:
 
 def test_a_named_file_is_itself_whatever_its_ending(tmp_path: Path) -> None:
     (path,) = make(tmp_path, "clip.strange")
-    assert find_inputs(path) == [path]
+    assert find_inputs(path).paths == (path,)
 
 
 def test_a_missing_file_is_left_to_whoever_opens_it(tmp_path: Path) -> None:
-    assert find_inputs(tmp_path / "none.mp4") == [tmp_path / "none.mp4"]
+    assert find_inputs(tmp_path / "none.mp4").paths == (tmp_path / "none.mp4",)
 
 
 def test_a_folder_is_searched_to_the_bottom_in_order(tmp_path: Path) -> None:
     paths = make(tmp_path, "b.mp4", "a.MOV", "deep/er/c.png")
     make(tmp_path, "notes.txt", ".hidden.mp4", ".cache/d.mp4")
-    assert find_inputs(tmp_path) == [paths[1], paths[0], paths[2]]
+    assert find_inputs(tmp_path).paths == (paths[1], paths[0], paths[2])
 
 
 def test_earlier_results_are_no_inputs(tmp_path: Path) -> None:
     (clip,) = make(tmp_path, "clip.mp4")
     make(tmp_path / "out" / "clip", *RESULT_MARKERS, "annotated.mp4")
-    assert find_inputs(tmp_path) == [clip]
-    assert find_inputs(str(tmp_path / "**" / "*.mp4")) == [clip]
+    assert find_inputs(tmp_path).paths == (clip,)
+    assert find_inputs(str(tmp_path / "**" / "*.mp4")).paths == (clip,)
 
 
 def test_a_glob_matches_files(tmp_path: Path) -> None:
     paths = make(tmp_path, "a1.mp4", "a2.mp4", "b.mp4")
-    assert find_inputs(str(tmp_path / "a*.mp4")) == paths[:2]
+    assert find_inputs(str(tmp_path / "a*.mp4")).paths == tuple(paths[:2])
 
 
 def test_a_file_with_glob_signs_in_its_name_is_found(tmp_path: Path) -> None:
     (path,) = make(tmp_path, "take [1].mp4")
-    assert find_inputs(path) == [path]
+    assert find_inputs(path).paths == (path,)
 
 
 @pytest.mark.parametrize("pattern", ["*.mp4", "**/*.webm"])
@@ -69,6 +70,37 @@ def test_an_unreadable_folder_says_so(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("os.scandir", refuse)
     with pytest.raises(InputError, match="Permission denied"):
         find_inputs(tmp_path)
+
+
+def test_an_unreadable_subfolder_is_a_problem_and_the_rest_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = make(tmp_path, "a/x.mp4", "locked/y.mp4", "z.mp4")
+    real = os.scandir
+
+    def scandir(path: str) -> object:
+        if Path(path) == tmp_path / "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr("os.scandir", scandir)
+    found = find_inputs(tmp_path)
+    assert set(found.paths) == {paths[0], paths[2]}
+    ((refused, why),) = found.problems
+    assert refused == tmp_path / "locked"
+    assert "Permission denied" in why
+
+
+@pytest.mark.parametrize("pattern", ["locked/a.mp4", "locked/*.mp4"])
+def test_a_path_that_may_not_be_looked_at_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    def refuse(self: Path, **_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(InputError, match=r"\(Permission denied\); check its permissions"):
+        find_inputs(tmp_path / pattern)
 
 
 def test_names_are_short_and_distinct() -> None:

@@ -121,6 +121,7 @@ def test_two_videos_do_not_know_of_each_other(clip: Path, bundle: Bundle) -> Non
 def test_progress_ends_with_all_frames(clip: Path, bundle: Bundle) -> None:
     told: list[Progress] = []
     analyze_video(clip, detector=BoxDetector(), bundle=bundle, progress=told.append)
+    assert (told[0].frames_done, told[0].seconds_left) == (0, None)
     assert told[-1].frames_done == 25
     assert told[-1].seconds_left == 0
     assert all(p.frames_expected in (None, 25) for p in told)

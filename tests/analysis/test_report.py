@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import html
 import json
 import re
 from pathlib import Path
@@ -130,10 +131,18 @@ def test_charts_show_every_frame_of_a_short_clip() -> None:
     assert [first["t"][i] for i in measured] == pytest.approx([STEP * i for i in range(100)])
     # Face 2 is away from 1.4 s to 2.4 s: a closing and an opening edge, besides those at both ends.
     edges = [t for t, edge in zip(second["t"], second["edge"], strict=True) if edge]
-    assert edges == pytest.approx([0.0, 1.4, 2.4, 4.0])
+    assert edges == pytest.approx([0.0, 1.4, 1.4, 2.4, 4.0, 4.0])
     assert second["t"] == sorted(second["t"])
+    # The last frame before an absence (at 1.36 s) is held until it is replaced, at 1.4 s.
+    held = [i for i, edge in enumerate(second["edge"]) if edge == 2]
+    assert [second["t"][i] for i in held] == pytest.approx([1.4, 4.0])
     assert all(
-        (curve[i] is None) == bool(second["edge"][i])
+        curve[i] == curve[i - 1] and curve[i - 1] is not None and second["edge"][i + 1] == 1
+        for curve in (*second["p"], second["v"], second["a"])
+        for i in held
+    )
+    assert all(
+        (curve[i] is None) == (second["edge"][i] == 1)
         for curve in (*second["p"], second["v"], second["a"])
         for i in range(len(second["t"]))
     )
@@ -145,7 +154,7 @@ def test_long_inputs_are_thinned_for_drawing_and_the_means_stay() -> None:
     inputs = inputs_of(array_table(np.arange(20_000) * STEP, drawn), 20_000)
     charts = chart_data(inputs["table"], [], inputs["summary"])
     (face,) = charts.page["faces"]
-    assert 0.5 * MAX_POINTS <= len(face["t"]) <= MAX_POINTS + 2
+    assert 0.5 * MAX_POINTS <= len(face["t"]) <= MAX_POINTS + 3
     assert any("for drawing only" in note for note in charts.omissions)
     sums = np.sum([[v for v in curve if v is not None] for curve in face["p"]], axis=0)
     np.testing.assert_allclose(sums, 1000, atol=5)
@@ -232,6 +241,21 @@ def test_nothing_from_outside_becomes_markup(page_path: Path) -> None:
     own = own_html(page_path.read_text(encoding="utf-8"))
     assert "<script>document" not in own
     assert own.count("&lt;script&gt;document.title=") >= 6  # name, note, model, detector, card, ...
+
+
+def test_the_card_is_readable(page_path: Path) -> None:
+    own = own_html(page_path.read_text(encoding="utf-8"))
+    assert f"<h3>Card {html.escape(EVIL)}</h3>" in own
+
+
+def test_shares_and_segments_are_told_apart(page_path: Path) -> None:
+    assert "Segments are smoothed and merged" in own_html(page_path.read_text(encoding="utf-8"))
+
+
+def test_the_path_may_be_text(tmp_path: Path) -> None:
+    path = write_report(f"{tmp_path}/none.html", **make_inputs([{}]))
+    assert path == tmp_path / "none.html"
+    assert path.is_file()
 
 
 def test_pictures_are_small_jpegs(page_path: Path) -> None:

@@ -87,3 +87,9 @@ def test_no_segments_make_a_valid_file_that_says_so(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_an_output_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="expected to write"):
         write_webvtt(tmp_path / "nowhere" / "clip.vtt", [])
+
+
+def test_the_path_may_be_text(tmp_path: Path) -> None:
+    path = write_webvtt(f"{tmp_path}/a.vtt", [make_segment(1, 0.0, 1.0)])
+    assert path == tmp_path / "a.vtt"
+    assert path.read_text(encoding="utf-8").startswith("WEBVTT")

@@ -2,20 +2,29 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
-from emotrace.analysis.summary import MEANING, installed_versions, json_ready, summarize
+from emotrace.analysis.summary import (
+    MEANING,
+    face_notices,
+    installed_versions,
+    json_ready,
+    summarize,
+)
 from emotrace.labels import EMOTIONS
-from emotrace.timeline import FaceSource, FrameResult, results_to_table
+from emotrace.timeline import Detection, FaceSource, FrameResult, TrackedFace, results_to_table
 from tests.analysis.timelines import make_face, make_facts, make_table, probabilities_of, tables
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def summarize_plainly(table: pa.Table, duration: float) -> dict[str, Any]:
@@ -115,6 +124,76 @@ def test_unknown_valence_becomes_null() -> None:
     (face,) = summarize_plainly(blank, 0.2)["faces"]
     assert face["mean_valence"] is None
     assert face["mean_arousal"] is not None
+
+
+def table_of(
+    widths: Sequence[float], sources: Sequence[FaceSource], *, face_ids: Sequence[int] = (1,)
+) -> pa.Table:
+    """Faces of the given widths (px) and sources, frame by frame, the same for each of the ids."""
+    plain = make_face(1, probabilities_of("fear"))
+    faces = [
+        [
+            replace(
+                plain,
+                face=TrackedFace(
+                    face_id=face_id,
+                    detection=Detection(box_xywh_px=(0.0, 0.0, width, 40.0), score=0.9),
+                    source=source,
+                ),
+            )
+            for face_id in face_ids
+        ]
+        for width, source in zip(widths, sources, strict=True)
+    ]
+    return results_to_table(
+        FrameResult(frame_index=i, timestamp_seconds=i / 10, faces=tuple(present))
+        for i, present in enumerate(faces)
+    )
+
+
+DETECTED, TRACKED = FaceSource.DETECTED, FaceSource.TRACKED
+
+
+def test_a_small_face_is_said_to_be_guessed_at() -> None:
+    # One frame nearby is large: the median is what counts.
+    summary = summarize_plainly(table_of([12.4, 11.8, 90.0], [DETECTED] * 3), 0.3)
+    assert summary["faces"][0]["median_width_px"] == pytest.approx(12.4)
+    assert summary["notices"] == ["face 1 is about 12 px wide: its predictions are guesses"]
+    assert summarize_plainly(table_of([20.0, 20.1], [DETECTED] * 2), 0.2)["notices"] == []
+
+
+def test_many_small_faces_make_one_notice() -> None:
+    three = summarize_plainly(table_of([12.0], [DETECTED], face_ids=(1, 2, 5)), 0.1)
+    assert three["notices"] == [
+        "faces 1, 2 and 5 are about 12 px wide: their predictions are guesses"
+    ]
+    crowd = summarize_plainly(table_of([12.0], [DETECTED], face_ids=range(1, 41)), 0.1)
+    assert crowd["notices"] == [
+        "40 faces (1, 2, 3, 4, 5, ...) are about 12 px wide: their predictions are guesses"
+    ]
+    mixed = [
+        {"face_id": i, "median_width_px": width, "detected_share": 1.0}
+        for i, width in enumerate([8.0, 15.4, 33.0, None], start=1)
+    ]
+    assert face_notices(mixed) == [
+        "faces 1 and 2 are about 8 to 15 px wide: their predictions are guesses"
+    ]
+
+
+def test_a_face_that_is_mostly_carried_is_named() -> None:
+    carried = table_of([30.0] * 5, [DETECTED, DETECTED, TRACKED, TRACKED, TRACKED])
+    (notice,) = summarize_plainly(carried, 0.5)["notices"]
+    assert notice.startswith("face 1 is mostly 'tracked', not 'detected'")
+    half = table_of([30.0] * 4, [DETECTED, DETECTED, TRACKED, TRACKED])
+    assert summarize_plainly(half, 0.4)["notices"] == []
+
+
+def test_faces_carried_between_runs_of_the_detector_are_no_cause_for_doubt() -> None:
+    facts = make_facts(frame_count=5, duration_seconds=0.5)
+    table = table_of([30.0] * 5, [DETECTED, *[TRACKED] * 4])
+    known: dict[str, Any] = {"facts": facts, "bundle": {}, "detector": "haar"}
+    assert summarize(table, settings={"detect_every": 5}, **known)["notices"] == []
+    assert len(summarize(table, settings={"detect_every": 2}, **known)["notices"]) == 1
 
 
 class _Colour(StrEnum):

@@ -13,7 +13,14 @@ import pytest
 from emotrace.analysis.segments import SegmentSettings, add_smoothed_columns
 from emotrace.analysis.smoothing import SmoothingSettings
 from emotrace.analysis.summary import summarize
-from emotrace.analysis.tables import Timeline, TimelineTableWriter, to_openface, to_pyfeat
+from emotrace.analysis.tables import (
+    Timeline,
+    TimelineTableWriter,
+    to_openface,
+    to_pyfeat,
+    write_csv,
+    write_json,
+)
 from emotrace.errors import InputError, OutputError, UsageError
 from emotrace.labels import EMOTIONS
 from emotrace.timeline import SEGMENT_SCHEMA, TIMELINE_SCHEMA, results_to_table
@@ -196,6 +203,18 @@ def test_summary_file_has_no_nan(tmp_path: Path) -> None:
 
     text = (tmp_path / "summary.json").read_text(encoding="utf-8")
     assert json.loads(text, parse_constant=refuse)["settings"] == {"limit": None}
+
+
+def test_paths_may_be_text(tmp_path: Path) -> None:
+    timeline = make_timeline()
+    folder = timeline.save(f"{tmp_path}/text", csv=True)
+    assert folder == tmp_path / "text"
+    assert Timeline.load(f"{tmp_path}/text").table.equals(timeline.table)
+    with TimelineTableWriter(f"{tmp_path}/t.parquet") as writer:
+        writer.write(make_results([0.0], [{}])[0])
+    assert pq.read_table(tmp_path / "t.parquet").num_rows == 1
+    assert write_json(f"{tmp_path}/a.json", {"b": 1}) == tmp_path / "a.json"
+    assert write_csv(f"{tmp_path}/a.csv", timeline.table) == tmp_path / "a.csv"
 
 
 def test_what_cannot_be_loaded_is_one_line_that_names_the_file(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotrace.analysis import batch
-from emotrace.analysis.batch import BatchReport, InputOutcome, OutputChoice
+from emotrace.analysis.batch import OutputChoice
+from emotrace.analysis.outcomes import BatchReport, InputOutcome
 from emotrace.analysis.pipeline import Progress
 from emotrace.analysis.segments import SegmentSettings
 from emotrace.analysis.settings import AnalysisSettings
@@ -203,7 +204,13 @@ def test_one_input_shows_its_summary_on_stdout_and_nothing_else(
 def test_json_is_all_that_stdout_gets(call: Call, library: Library) -> None:
     said = call("analyze", "a.mp4", "--json")
     value = json.loads(said.out)
-    assert value["counts"] == {"inputs": 1, "done": 1, "skipped": 0, "failed": 0}
+    assert value["counts"] == {
+        "inputs": 1,
+        "done": 1,
+        "skipped": 0,
+        "damaged": 0,
+        "failed": 0,
+    }
     assert value["inputs"][0]["path"] == "a.mp4"
     assert library.called["overwrite"] is False
 
@@ -223,7 +230,9 @@ def test_several_inputs_end_with_counts_and_the_failures(
         ),
         InputOutcome(path=Path("b.mp4"), status="failed", error="expected a video; got b.mp4"),
         InputOutcome(path=Path("c.mp4"), status="failed", error="expected some room"),
-        InputOutcome(path=Path("d.mp4"), status="skipped", folder=folder, summary=summary()),
+        InputOutcome(
+            path=Path("d.mp4"), status="skipped", was_there=True, folder=folder, summary=summary()
+        ),
     )
     monkeypatch.setattr(batch, "analyze_inputs", Library(*outcomes))
     said = call("analyze", "x")
@@ -253,6 +262,51 @@ def test_a_notice_is_shown_once_but_notes_on_a_file_always(
     out = call("analyze", "x").out
     assert out.count("note: no YuNet here") == 1
     assert out.count("note: the end is damaged") == 2
+
+
+def test_a_changed_detector_is_said_however_quiet_the_rest_is(
+    call: Call, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    each = summary(notices=("no YuNet here",), notes=("the end is damaged",))
+    outcomes = [
+        InputOutcome(path=Path(name), status="done", folder=folder, summary=each)
+        for name in ("a.mp4", "b.mp4")
+    ]
+    monkeypatch.setattr(batch, "analyze_inputs", Library(*outcomes))
+    said = call("analyze", "x", "--quiet")
+    assert (said.out, said.err) == ("", "note: no YuNet here\n")
+    said = call("analyze", "x", "--json")
+    assert json.loads(said.out)["inputs"][0]["notices"] == ["the end is damaged", "no YuNet here"]
+
+
+def test_only_files_of_ours_are_listed(call: Call, library: Library, folder: Path) -> None:
+    for name in ("notes.txt", ".a.1.partial.csv", "report.html"):
+        (folder / name).touch()
+    said = call("analyze", "a.mp4")
+    assert said.out.splitlines()[-1] == f"  results in {folder}: report.html, timeline.parquet"
+    assert library.called["inputs"] == ["a.mp4"]
+
+
+def test_a_damaged_input_is_shown_and_is_an_error(
+    call: Call, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    outcome = InputOutcome(
+        path=Path("a.mp4"),
+        status="damaged",
+        was_there=True,
+        folder=folder,
+        summary=summary(),
+        error="expected 9 s of a.mp4; got 3 s",
+    )
+    whole = InputOutcome(path=Path("b.mp4"), status="done", folder=folder, summary=summary())
+    monkeypatch.setattr(batch, "analyze_inputs", Library(outcome, whole))
+    said = call("analyze", "x")
+    assert said.code == 1
+    assert said.out.startswith("a.mp4: 19.6 s, 472 frames, 0 faces (done before)\n")
+    assert said.out.splitlines()[-1] == (
+        "2 inputs: 1 done, 1 damaged (their end is missing), 0 failed"
+    )
+    assert said.error_lines[-1] == "error: expected 9 s of a.mp4; got 3 s"
 
 
 def test_interruption_says_what_is_kept(

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,14 +92,14 @@ def no_match(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("make", "hint"),
     [
-        (missing, "does not exist"),
-        (empty, "empty"),
-        (text, "expected a video or picture"),
-        (noise, "expected a video or picture"),
+        (missing, "does not exist; check the path"),
+        (empty, "empty (0 bytes); copy or export it again"),
+        (text, "check that it is a recording"),
+        (noise, "copy or export it again"),
         (cut_off, "cut off"),
-        (only_sound, "only audio"),
-        (empty_folder, "found none"),
-        (no_match, "found none"),
+        (only_sound, "only audio; choose a recording with pictures"),
+        (empty_folder, "check the path, or name the files themselves"),
+        (no_match, "check the path"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -125,7 +128,13 @@ def test_one_bad_input_does_not_stop_the_others(analyze: Call, tmp_path: Path) -
     for name, frames in (("a", 12), ("z", 5)):
         assert pq.read_table(tmp_path / "out" / name / "timeline.parquet").num_rows == frames
     batch = json.loads((tmp_path / "out" / "batch.json").read_text())
-    assert batch["counts"] == {"inputs": 4, "done": 2, "skipped": 0, "failed": 2}
+    assert batch["counts"] == {
+        "inputs": 4,
+        "done": 2,
+        "skipped": 0,
+        "damaged": 0,
+        "failed": 2,
+    }
 
 
 def test_what_is_left_of_a_damaged_video_is_analysed_and_said(
@@ -135,11 +144,19 @@ def test_what_is_left_of_a_damaged_video_is_analysed_and_said(
     damaged = tmp_path / "damaged.mkv"
     damaged.write_bytes(whole[: len(whole) * 2 // 3])
     said = analyze(damaged)
-    assert (said.code, said.err) == (0, "")
     frames = json.loads((tmp_path / "out/damaged/summary.json").read_text())["counts"]["frames"]
     assert 0 < frames < 60
+    assert (said.code, len(said.error_lines)) == (1, 1)
+    assert said.err.startswith("error: expected 2.4 s of video in ")
+    assert f"({frames} frames): the end is missing; the results hold the first" in said.err
+    assert "get a whole copy" in said.err
     assert f"{frames} frames" in said.out
     assert "  note: " in said.out
+    entry = json.loads((tmp_path / "out" / "batch.json").read_text())["inputs"][0]
+    assert (entry["status"], entry["detector"]) == ("damaged", "haar")
+    again = analyze(damaged)
+    assert (again.code, again.err) == (1, said.err)
+    assert "(done before)" in again.out
 
 
 def test_json_counts_both_and_stdout_holds_nothing_else(analyze: Call, tmp_path: Path) -> None:
@@ -232,6 +249,65 @@ def test_unreadable_folder(analyze: Call, tmp_path: Path, monkeypatch: pytest.Mo
     assert (said.code, said.out, len(said.error_lines)) == (1, "", 1)
     assert "Permission denied" in said.err
     assert folder.name in said.err
+
+
+def test_a_path_inside_a_locked_folder_does_not_stop_the_others(
+    analyze: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked, real = tmp_path / "locked" / "a.mp4", Path.stat
+
+    def stat(self: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if self == locked:
+            raise PermissionError(13, "Permission denied", str(self))
+        return real(self, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    said = analyze(locked, write_video(tmp_path / "b.mp4"))
+    assert said.code == 1
+    assert said.out.splitlines()[-1] == "2 inputs: 1 done, 1 failed"
+    assert said.error_lines[-1].startswith("error: expected a file or folder that can be read; got")
+    assert "check its permissions" in said.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a process there cannot be told to stop so")
+def test_sigterm_cleans_up_and_says_so(tmp_path: Path, tiny_bundle: Path) -> None:
+    video = write_video(tmp_path / "a.mp4", frames=3000)
+    words = ["analyze", video, "-o", tmp_path / "out", "--bundle", tiny_bundle]
+    with subprocess.Popen(
+        [sys.executable, "-m", "emotrace.cli.app", *map(str, words), "--detector", "haar"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        give_up = time.monotonic() + 60
+        while not list((tmp_path / "out").glob("a/.*")) and time.monotonic() < give_up:
+            time.sleep(0.02)
+        process.terminate()
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (143, "")
+    assert err.startswith("stopped: 0 of 1 inputs are finished")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_closed_pipe_does_not_stop_the_batch(tmp_path: Path, tiny_bundle: Path) -> None:
+    videos = [write_video(tmp_path / name) for name in ("a.mp4", "b.mp4")]
+    words = ["analyze", *videos, "-o", tmp_path / "out", "--bundle", tiny_bundle]
+    with subprocess.Popen(
+        [sys.executable, "-m", "emotrace.cli.app", *map(str, words), "--detector", "haar"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        if process.stdout is None or process.stderr is None:
+            pytest.fail("no pipes")
+        process.stdout.close()
+        shown = process.stderr.read()
+    assert process.returncode == 0
+    assert [line.split(" in ")[0] for line in shown.splitlines()] == [
+        "[1/2] done: a.mp4",
+        "[2/2] done: b.mp4",
+    ]
+    assert json.loads((tmp_path / "out" / "batch.json").read_text())["counts"]["done"] == 2
 
 
 def test_unknown_bundle_is_said_once_for_all_inputs(analyze: Call, tmp_path: Path) -> None:

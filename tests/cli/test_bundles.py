@@ -127,6 +127,19 @@ def test_download_of_one_into_a_folder(
     assert not (home / download.LBP_FILE.name).exists()
 
 
+def test_download_into_a_folder_copies_what_is_here(
+    call: Call, home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    reached: list[str] = []
+    stub_network(monkeypatch, reached)
+    (home / download.LBP_FILE.name).write_bytes(b"content, and it is ours")
+    stick = tmp_path / "stick"
+    said = call("bundles", "download", "lbp", "--to", stick)
+    assert (said.code, reached) == (0, [])
+    assert "lbp: copied, 53 kB" in said.out
+    assert (stick / download.LBP_FILE.name).read_bytes() == b"content, and it is ours"
+
+
 def test_download_offline_is_one_line_for_each_file(
     call: Call, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

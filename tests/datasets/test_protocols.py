@@ -408,3 +408,39 @@ def test_items_are_checked() -> None:
 def test_shares_must_be_shares(shares: tuple[float, float, float]) -> None:
     with pytest.raises(UsageError, match="shares"):
         random_split(make_items(["a"] * 10), shares=shares)
+
+
+@given(
+    holds=st.lists(
+        st.tuples(st.integers(0, 2), st.lists(st.integers(0, 9), max_size=4)),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_equal_pictures_against_comparing_all(holds: list[tuple[int, list[int]]]) -> None:
+    pairs = [(at, picture) for at, (_, pictures) in enumerate(holds) for picture in pictures]
+    content = Content(
+        item=np.array([at for at, _ in pairs], np.int64),
+        hashes=np.array([picture for _, picture in pairs], np.uint64),
+    )
+    split = Split(
+        protocol="by hand",
+        fold="",
+        items=SplitItems(item_ids=tuple(map(str, range(len(holds)))), content=content),
+        sides={
+            name: np.array([at for at, (side, _) in enumerate(holds) if side == code], np.int64)
+            for code, name in enumerate(SIDES)
+        },
+    )
+    pictures = [{p for side, found in holds if side == code for p in found} for code in range(3)]
+    shared = {
+        (SIDES[a], SIDES[b]): len(pictures[a] & pictures[b]) for a, b in combinations(range(3), 2)
+    }
+    assert {leak.sides: leak.count for leak in split.leaks()} == {
+        sides: count for sides, count in shared.items() if count
+    }
+    cleaned = split.without_shared_pictures()
+    assert cleaned.leaks() == []
+    assert cleaned.test.tolist() == split.sides["test"].tolist()
+    for at in set(split.sides["train"].tolist()) - set(cleaned.train.tolist()):
+        assert set(holds[at][1]) & (pictures[1] | pictures[2])

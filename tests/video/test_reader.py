@@ -226,6 +226,8 @@ def test_a_cut_file_is_read_as_far_as_it_goes(tmp_path: Path, ending: str) -> No
     frames, facts = read(path)
     assert 25 <= len(frames) <= 40
     assert any("the end of the file is damaged or missing" in note for note in facts.notes)
+    assert facts.is_end_missing
+    assert facts.header_duration_seconds == pytest.approx(2.4, abs=0.1)
 
 
 def test_a_long_gap_is_told(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 import cv2
@@ -11,7 +12,6 @@ from emotrace.storage import atomic_path
 from emotrace.video import VideoWriter, draw_frame_result
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -33,8 +33,8 @@ class AnnotatedVideoSink:
         source: The input, for its audio.
     """
 
-    def __init__(self, folder: Path, *, source: Path) -> None:
-        self._folder, self._source = folder, source
+    def __init__(self, folder: str | Path, *, source: str | Path) -> None:
+        self._folder, self._source = Path(folder), Path(source)
         self._first: tuple[NDArray[np.uint8], float] | None = None
         self._writer: VideoWriter | None = None
 

@@ -7,14 +7,25 @@ import json
 import os
 import time
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import pyarrow.parquet as pq
 
-from emotrace.analysis.annotate import AnnotatedVideoSink
+from emotrace.analysis.annotate import (
+    ANNOTATED_IMAGE_FILE,
+    ANNOTATED_VIDEO_FILE,
+    AnnotatedVideoSink,
+)
 from emotrace.analysis.inputs import find_inputs, name_folders
+from emotrace.analysis.outcomes import (
+    BatchReport,
+    InputOutcome,
+    Status,
+    describe_damage,
+    write_batch_file,
+)
 from emotrace.analysis.pipeline import (
     Progress,
     ProgressHook,
@@ -25,19 +36,19 @@ from emotrace.analysis.report import write_report
 from emotrace.analysis.settings import AnalysisSettings
 from emotrace.analysis.subtitles import write_webvtt
 from emotrace.analysis.tables import (
+    SEGMENTS_FILE,
     SUMMARY_FILE,
     TIMELINE_FILE,
     Timeline,
     TimelineTableWriter,
     to_openface,
     to_pyfeat,
-    write_json,
 )
 from emotrace.analysis.thumbnails import take_thumbnails
 from emotrace.bundle import DEFAULT_BUNDLE, Bundle, PriorChoice, load_bundle
 from emotrace.errors import EmotraceError, InputError, OutputError
 from emotrace.faces import choose_detector
-from emotrace.storage import atomic_path, ensure_folder
+from emotrace.storage import atomic_path, ensure_folder, remove_abandoned_partials
 from emotrace.version import __version__
 
 if TYPE_CHECKING:
@@ -45,11 +56,19 @@ if TYPE_CHECKING:
 
     from emotrace.faces import DetectorChoice
 
-BATCH_FILE: Final = "batch.json"
 REPORT_FILE: Final = "report.html"
 SUBTITLES_FILE: Final = "subtitles.vtt"
 OPENFACE_FILE: Final = "openface.csv"
 PYFEAT_FILE: Final = "pyfeat.csv"
+RESULT_FILES: Final = frozenset(
+    {
+        *(TIMELINE_FILE, SEGMENTS_FILE, SUMMARY_FILE, "timeline.csv", "segments.csv"),
+        *(ANNOTATED_VIDEO_FILE, ANNOTATED_IMAGE_FILE, REPORT_FILE, SUBTITLES_FILE),
+        *(OPENFACE_FILE, PYFEAT_FILE),
+    }
+)
+"""Every name that a file in an input's folder may get from here."""
+
 _RUN_KEY: Final = "run"
 _RAW_NAME: Final = ".raw-timeline.parquet"
 
@@ -70,62 +89,6 @@ class OutputChoice:
     """`openface.csv`: the table under OpenFace's column names."""
     pyfeat: bool = False
     """`pyfeat.csv`: the table under py-feat's column names."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputOutcome:
-    """What became of one input."""
-
-    path: Path
-    status: Literal["done", "skipped", "failed"]
-    """`skipped`: the same analysis of the same file was there already."""
-    folder: Path | None = None
-    summary: dict[str, Any] | None = None
-    error: str | None = None
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchReport:
-    """What became of all inputs, in their order."""
-
-    outcomes: tuple[InputOutcome, ...] = field(default_factory=tuple)
-
-    @property
-    def done(self) -> list[InputOutcome]:
-        """Those analysed now."""
-        return [outcome for outcome in self.outcomes if outcome.status == "done"]
-
-    @property
-    def skipped(self) -> list[InputOutcome]:
-        """Those whose results were there already."""
-        return [outcome for outcome in self.outcomes if outcome.status == "skipped"]
-
-    @property
-    def failed(self) -> list[InputOutcome]:
-        """Those that could not be analysed."""
-        return [outcome for outcome in self.outcomes if outcome.status == "failed"]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return counts and outcomes, ready for JSON; summaries stay in their folders."""
-        return {
-            "counts": {
-                "inputs": len(self.outcomes),
-                "done": len(self.done),
-                "skipped": len(self.skipped),
-                "failed": len(self.failed),
-            },
-            "inputs": [
-                {
-                    "path": str(outcome.path),
-                    "status": outcome.status,
-                    "folder": None if outcome.folder is None else str(outcome.folder),
-                    "error": outcome.error,
-                    "seconds": round(outcome.seconds, 3),
-                }
-                for outcome in self.outcomes
-            ],
-        }
 
 
 class BatchObserver(Protocol):
@@ -154,7 +117,8 @@ def analyze_inputs(
 ) -> BatchReport:
     """Analyse files, folders and globs into `out_folder`, one folder an input.
 
-    An input that cannot be analysed is reported and the others go on. An input whose results are
+    An input that cannot be analysed is reported and the others go on. Of one whose end is missing
+    the part that is there is analysed, and what is missing is its error. An input whose results are
     there already, from the same file with the same settings, is skipped, so a run that was stopped
     is taken up again by the same call.
 
@@ -169,7 +133,8 @@ def analyze_inputs(
         observer: Is told what happens.
 
     Returns:
-        What became of each input; also written to `batch.json` in `out_folder`.
+        What became of each input; also written to `batch.json` in `out_folder`, where the entries
+        of earlier runs for other inputs stay.
 
     Raises:
         OutputError: `out_folder` cannot be written to.
@@ -177,6 +142,7 @@ def analyze_inputs(
     """
     settings, outputs = settings or AnalysisSettings(), outputs or OutputChoice()
     out_folder = ensure_folder(Path(out_folder))
+    remove_abandoned_partials(out_folder)
     if not isinstance(bundle, Bundle):
         bundle = load_bundle(bundle, prior=prior, threads=settings.thread_count)
     # One detector for all inputs: its file is sought once, and its notice said once.
@@ -185,7 +151,9 @@ def analyze_inputs(
     found: list[tuple[Path, str | None]] = []
     for pattern in inputs:
         try:
-            found += [(path, None) for path in find_inputs(pattern)]
+            meant = find_inputs(pattern)
+            found += [(path, None) for path in meant.paths]
+            found += meant.problems
         except InputError as error:
             found.append((Path(pattern), str(error)))
     found = list(dict.fromkeys(found))
@@ -201,7 +169,7 @@ def analyze_inputs(
         if observer is not None:
             observer.on_done(outcome)
     report = BatchReport(outcomes=tuple(outcomes))
-    write_json(out_folder / BATCH_FILE, report.to_json())
+    write_batch_file(out_folder, report)
     return report
 
 
@@ -234,11 +202,15 @@ class _Runner:
                 error=message,
                 seconds=time.perf_counter() - started,
             )
+        problem = describe_damage(path, summary)
+        whole: Status = "done" if is_new else "skipped"
         return InputOutcome(
             path=path,
-            status="done" if is_new else "skipped",
+            status=whole if problem is None else "damaged",
+            was_there=not is_new,
             folder=folder,
             summary=summary,
+            error=problem,
             seconds=time.perf_counter() - started,
         )
 
@@ -256,6 +228,7 @@ class _Runner:
         with closing(analysis):
             if self.choice.notice is not None:
                 analysis.notices = (self.choice.notice,)
+            remove_abandoned_partials(folder)
             fingerprint = self._fingerprint(path)
             earlier = _read_summary(folder)
             if earlier is not None and not self.overwrite:

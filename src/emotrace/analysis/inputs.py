@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -29,23 +30,38 @@ RESULT_MARKERS: Final = ("timeline.parquet", "segments.parquet")
 """A folder that holds these is a result of ours: its pictures are not inputs."""
 
 
-def find_inputs(pattern: str | Path) -> list[Path]:
-    """Return the files that one argument means: itself, a folder's media files, a glob's matches.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundInputs:
+    """What one argument means."""
+
+    paths: tuple[Path, ...]
+    """In a stable order (by name)."""
+    problems: tuple[tuple[Path, str], ...] = ()
+    """Folders below the argument that cannot be searched, each with one line that says why."""
+
+
+def find_inputs(pattern: str | Path) -> FoundInputs:
+    """Find the files that one argument means: itself, a folder's media files, a glob's matches.
 
     Folders are searched through to the bottom, hidden files and earlier results left out.
 
     Returns:
-        Paths in a stable order (by name). A file that is named itself is returned whether it exists
-        or not: opening it says best what is wrong with it.
+        The files, and what could not be searched. A file that is named itself is among them whether
+        it exists or not: opening it says best what is wrong with it.
 
     Raises:
-        InputError: A folder cannot be read or holds no media file, or a glob matches nothing.
+        InputError: The argument itself cannot be looked at, is a folder that cannot be read or
+            holds no media file, or is a glob that matches nothing.
     """
     path = Path(pattern)
-    if path.is_dir():
-        return _search_folder(path)
-    if path.exists() or not glob.has_magic(str(pattern)):
-        return [path]
+    try:
+        if path.is_dir():
+            return _search_folder(path)
+        is_there = path.exists()
+    except OSError as error:
+        raise InputError(_describe_refusal(path, error)) from error
+    if is_there or not glob.has_magic(str(pattern)):
+        return FoundInputs(paths=(path,))
     matches = sorted(
         Path(match)
         for match in glob.glob(str(pattern), recursive=True)  # noqa: PTH207 -- absolute patterns too
@@ -55,26 +71,28 @@ def find_inputs(pattern: str | Path) -> list[Path]:
             f"expected files that match {str(pattern)!r}; found none; check the path, and put the "
             "pattern in quotes"
         )
-    found: list[Path] = []
-    for match in matches:
-        if match.is_dir():
-            # "**" matches folders as well as what is in them: only the files are meant.
-            continue
-        if not _is_result_folder(match.parent):
-            found.append(match)
+    # "**" matches folders as well as what is in them: only the files are meant.
+    found = [match for match in matches if not _is_folder(match)]
+    found = [match for match in found if not _is_result_folder(match.parent)]
     if not found:
-        raise InputError(f"expected files that match {str(pattern)!r}; it matches folders only")
-    return found
-
-
-def _search_folder(folder: Path) -> list[Path]:
-    def refuse(error: OSError) -> None:
         raise InputError(
-            f"expected a folder that can be read; got {error.filename}: {error.strerror}"
-        ) from error
+            f"expected files that match {str(pattern)!r}; it matches folders or earlier results "
+            "only; name the folder itself, or widen the pattern"
+        )
+    return FoundInputs(paths=tuple(found))
+
+
+def _search_folder(folder: Path) -> FoundInputs:
+    problems: list[tuple[Path, str]] = []
+
+    def take_note(error: OSError) -> None:
+        refused = Path(error.filename or folder)
+        if refused == folder:
+            raise InputError(_describe_refusal(folder, error)) from error
+        problems.append((refused, _describe_refusal(refused, error)))
 
     found: list[Path] = []
-    for parent, folders, files in os.walk(folder, onerror=refuse):
+    for parent, folders, files in os.walk(folder, onerror=take_note):
         if _is_result_folder(Path(parent)):
             folders.clear()
             continue
@@ -84,16 +102,33 @@ def _search_folder(folder: Path) -> list[Path]:
             for name in sorted(files)
             if not name.startswith(".") and Path(name).suffix.lower() in MEDIA_ENDINGS
         ]
-    if not found:
+    if not found and not problems:
         raise InputError(
             f"expected videos or images in {folder}; found none with a known ending "
-            f"({', '.join(sorted(MEDIA_ENDINGS))})"
+            f"({', '.join(sorted(MEDIA_ENDINGS))}); check the path, or name the files themselves"
         )
-    return found
+    return FoundInputs(paths=tuple(found), problems=tuple(problems))
+
+
+def _describe_refusal(path: Path, error: OSError) -> str:
+    return (
+        f"expected a file or folder that can be read; got {path} ({error.strerror or error}); "
+        "check its permissions and those of the folders above it"
+    )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # opening it will say what is wrong with it
+        return False
 
 
 def _is_result_folder(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in RESULT_MARKERS)
+    try:
+        return all((folder / name).is_file() for name in RESULT_MARKERS)
+    except OSError:
+        return False
 
 
 def name_folders(paths: Sequence[Path]) -> dict[Path, str]:

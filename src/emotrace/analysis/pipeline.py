@@ -9,8 +9,6 @@ itself (see `emotrace.models.compact`).
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from emotrace.analysis.affect import derive_valence_arousal
+from emotrace.analysis.progress import Progress, ProgressHook, ProgressMeter
 from emotrace.analysis.segments import add_smoothed_columns
 from emotrace.analysis.settings import AnalysisSettings
 from emotrace.analysis.stages import run_ahead
@@ -42,8 +41,20 @@ from emotrace.timeline import (
 from emotrace.video import ShotCutDetector, VideoReader
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator
+
     import numpy as np
     from numpy.typing import NDArray
+
+__all__ = [
+    "Progress",
+    "ProgressHook",
+    "VideoAnalysis",
+    "analyze_video",
+    "finish_timeline",
+    "predict_faces",
+    "stream_video",
+]
 
 _DECODED_AHEAD: Final = 3
 _TRACKED_AHEAD: Final = 4
@@ -51,22 +62,7 @@ _HELD_FRAMES: Final = 32
 """Frames without faces must not wait for a batch to fill for ever: live views would stall."""
 _HELD_BYTES: Final = 64 * 2**20
 """Pictures kept for a consumer that draws on them are the largest thing in memory (4K: 25 MB)."""
-_PROGRESS_SECONDS: Final = 0.1
 _TABLE_CHUNK_FRAMES: Final = 2048
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far an analysis has come."""
-
-    frames_done: int
-    frames_expected: int | None
-    """An estimate from the file's header; None where it says nothing."""
-    frames_per_second: float
-    seconds_left: float | None
-
-
-ProgressHook = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,8 +88,9 @@ class VideoAnalysis:
         detector: A detector's name or a detector; `settings.detector` where not given.
         bundle: A bundle, or the name or folder of one.
         prior: See `emotrace.bundle.load_bundle`; for a bundle that is loaded already, its own
-        holds. settings: See `AnalysisSettings`.
-        progress: Called at most ten times a second, and at the end.
+            holds.
+        settings: See `AnalysisSettings`.
+        progress: Called before the first frame, at most ten times a second, and at the end.
 
     Raises:
         InputError: The file cannot be read.
@@ -173,7 +170,7 @@ class VideoAnalysis:
         self._reader.close()
 
     def _run(self, *, keep_frames: bool) -> Generator[tuple[Frame | None, FrameResult], None, None]:
-        meter = _Meter(self._progress, self._reader)
+        meter = ProgressMeter(self._progress, self._reader)
         with ExitStack() as stack:
             stack.callback(self._reader.close)
             # Each stage is a generator; where there are cores for it, it runs in its own thread.
@@ -286,12 +283,30 @@ def stream_video(
 ) -> Iterator[FrameResult]:
     """Analyse a video and yield each frame's result while it runs, in order.
 
-    The arguments and errors are those of `VideoAnalysis`; they are checked at the call, before the
-    first frame is asked for::
+    Arguments are checked at the call, before the first frame is asked for::
 
         for result in stream_video("clip.mp4"):
             for item in result.faces:
                 print(result.timestamp_seconds, item.face.face_id, item.prediction.emotion)
+
+    Args:
+        path: A video, GIF or still image.
+        detector: A detector's name (`auto`, `yunet`, `haar`, `lbp`) or your own detector; that of
+            `settings` where not given.
+        bundle: The model: the name or folder of a bundle, or one that is loaded already.
+        prior: How common each expression is taken to be: `default`, `training`, `uniform`, or a
+            share for each; see `load_bundle`. A bundle that is loaded already keeps its own.
+        settings: How often to detect, what to smooth, threads; see `AnalysisSettings`.
+        progress: Called with a `Progress` before the first frame, then at most ten times a second,
+            and at the end.
+
+    Yields:
+        One result a frame, those without a face too.
+
+    Raises:
+        InputError: The file cannot be read or holds no picture.
+        BundleError, DetectorError, DownloadError, UsageError: As `load_bundle` and
+            `choose_detector` say.
     """
     return VideoAnalysis(
         path, detector=detector, bundle=bundle, prior=prior, settings=settings, progress=progress
@@ -309,11 +324,27 @@ def analyze_video(
 ) -> Timeline:
     """Analyse a video and return its timeline.
 
-    The arguments and errors are those of `VideoAnalysis`::
+    A timeline is written to a folder with `Timeline.save`::
 
         timeline = analyze_video("clip.mp4", detector="yunet")
         print(timeline.to_pandas())
-        timeline.save(Path("out"))
+        timeline.save("out")
+
+    Args:
+        path: A video, GIF or still image.
+        detector: A detector's name (`auto`, `yunet`, `haar`, `lbp`) or your own detector; that of
+            `settings` where not given.
+        bundle: The model: the name or folder of a bundle, or one that is loaded already.
+        prior: How common each expression is taken to be: `default`, `training`, `uniform`, or a
+            share for each; see `load_bundle`. A bundle that is loaded already keeps its own.
+        settings: How often to detect, what to smooth, threads; see `AnalysisSettings`.
+        progress: Called with a `Progress` before the first frame, then at most ten times a second,
+            and at the end.
+
+    Raises:
+        InputError: The file cannot be read or holds no picture.
+        BundleError, DetectorError, DownloadError, UsageError: As `load_bundle` and
+            `choose_detector` say.
     """
     analysis = VideoAnalysis(
         path, detector=detector, bundle=bundle, prior=prior, settings=settings, progress=progress
@@ -364,35 +395,3 @@ def _batches(tracked: Iterable[_TrackedFrame], batch_size: int) -> Iterator[list
             held, faces, size_bytes = [], 0, 0
     if held:
         yield held
-
-
-class _Meter:
-    """Counts frames and tells the progress hook, not too often."""
-
-    def __init__(self, hook: ProgressHook | None, reader: VideoReader) -> None:
-        self._hook, self._reader = hook, reader
-        self._done = 0
-        self._started = self._told = time.perf_counter()
-
-    def count(self) -> None:
-        self._done += 1
-        if self._hook is not None and time.perf_counter() - self._told >= _PROGRESS_SECONDS:
-            self._tell(self._reader.expected_frame_count)
-
-    def finish(self) -> None:
-        if self._hook is not None:
-            self._tell(self._done)
-
-    def _tell(self, expected: int | None) -> None:
-        self._told = time.perf_counter()
-        rate = self._done / max(self._told - self._started, 1e-9)
-        left = None if expected is None or not rate else max(0.0, (expected - self._done) / rate)
-        if self._hook is not None:
-            self._hook(
-                Progress(
-                    frames_done=self._done,
-                    frames_expected=expected,
-                    frames_per_second=rate,
-                    seconds_left=left,
-                )
-            )

@@ -12,7 +12,7 @@ import importlib.resources
 import json
 import re
 from dataclasses import dataclass
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 import cv2
@@ -26,7 +26,6 @@ from emotrace.storage import atomic_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     import pyarrow as pa
     from numpy.typing import NDArray
@@ -56,7 +55,7 @@ class ReportThumbnail:
 
 
 def write_report(
-    path: Path,
+    path: str | Path,
     *,
     table: pa.Table,
     segments: Sequence[Segment],
@@ -84,6 +83,7 @@ def write_report(
         OutputError: The file cannot be written.
         UsageError: The table is not a timeline, or a thumbnail is not an RGB picture.
     """
+    path = Path(path)
     charts = chart_data(table, segments, summary)
     pictures, picture_note = choose_thumbnails(thumbnails, segments, charts.face_ids)
     omissions = [*charts.omissions, *([picture_note] if picture_note else [])]

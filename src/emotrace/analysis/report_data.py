@@ -27,6 +27,9 @@ MAX_FACES: Final = 24
 MAX_POINTS: Final = 6000
 MAX_SEGMENTS: Final = 2500
 
+_EMPTY: Final = 1
+_HELD: Final = 2
+
 DISPLAY_ORDER: Final = (
     "neutral",
     "happiness",
@@ -149,8 +152,9 @@ def _points(
     """One face's curves, and whether they had to be thinned out.
 
     Returns:
-        `t` (seconds), `p` (8 lists in display order), `v`, `a` (thousandths or None) and `edge` (1
-        for the added points where an absence begins and ends, which hold no measurement).
+        `t` (seconds), `p` (8 lists in display order), `v`, `a` (thousandths or None) and `edge`: 0
+        for a measured point, 1 for an empty one where an absence begins or ends, 2 for one that
+        repeats the last measured one where its frame ends.
     """
     count = len(track.rows)
     # Absences shorter than an expression are drawn over; where a face flickers in and out so often
@@ -167,16 +171,17 @@ def _points(
     sizes = np.diff(np.append(bins, count))
     affect = np.stack([table[name].take(track.rows).to_numpy() for name in ("valence", "arousal")])
     order = [EMOTIONS.index(name) for name in DISPLAY_ORDER]
-    columns = np.vstack([track.start_seconds, track.probabilities[:, order].T, affect])
+    measured = np.zeros(count)
+    columns = np.vstack([track.start_seconds, track.probabilities[:, order].T, affect, measured])
     means = np.add.reduceat(columns, bins, axis=1) / sizes
     curves = _with_edges(means, is_run_start[bins], track, is_run_start)
-    thousandths = [_thousandths(row) for row in curves[1:]]
+    thousandths = [_thousandths(row) for row in curves[1:-1]]
     points = {
         "t": np.round(curves[0], 3).tolist(),
         "p": thousandths[:8],
         "v": thousandths[8],
         "a": thousandths[9],
-        "edge": np.isnan(curves[1]).astype(int).tolist(),
+        "edge": curves[-1].astype(int).tolist(),
     }
     return points, stride > 1
 
@@ -187,17 +192,24 @@ def _with_edges(
     track: FaceTrack,
     is_run_start: NDArray[np.bool_],
 ) -> NDArray[np.float64]:
-    """Put an empty point at both edges of each absence and after the last frame."""
+    """Hold each run's last frame for as long as it was shown, and put an empty point at each edge.
+
+    The last row of `means` and of what is returned says of each point what it is.
+    """
     starts = track.start_seconds[is_run_start]
     ends = track.end_seconds[np.append(is_run_start[1:], True)]
     first = np.flatnonzero(is_first_of_run)
-    at = np.concatenate([first, np.append(first[1:], means.shape[1])])
-    empty = np.full((means.shape[0], len(at)), np.nan)
-    empty[0] = np.concatenate([starts, ends])
+    after = np.append(first[1:], means.shape[1])
+    held = means[:, after - 1]
+    closing, opening = np.full_like(held, np.nan), np.full_like(held, np.nan)
+    held[0], closing[0], opening[0] = ends, ends, starts
+    held[-1], closing[-1], opening[-1] = _HELD, _EMPTY, _EMPTY
+    added = np.hstack([held, closing, opening])
+    at = np.concatenate([after, after, first])
     # np.insert keeps the given order at equal positions: by time, one run closes before the next
-    # opens.
-    by_position_and_time = np.lexsort((empty[0], at))
-    return np.insert(means, at[by_position_and_time], empty[:, by_position_and_time], axis=1)
+    # opens, also where both happen at once (lexsort is stable).
+    by_position_and_time = np.lexsort((added[0], at))
+    return np.insert(means, at[by_position_and_time], added[:, by_position_and_time], axis=1)
 
 
 def _thousandths(values: NDArray[np.float64]) -> list[int | None]:

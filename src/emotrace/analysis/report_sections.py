@@ -1,4 +1,4 @@
-"""The sections of a report as HTML. Every value is escaped here; nothing else writes HTML."""
+"""The sections of a report as HTML. Every value is escaped, here or in `report_markup`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from emotrace.analysis.report_data import DISPLAY_ORDER, longest_segments
+from emotrace.analysis.report_markup import markdown_html, table_html
 from emotrace.video.palette import emotion_color
 
 if TYPE_CHECKING:
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 MAX_TABLE_ROWS: Final = 100
 """Longer tables are of more use in a spreadsheet."""
+
+_SHARES_CAPTION: Final = (
+    "Of the time that the face was present, by the most probable expression of each frame alone. "
+    "Segments are smoothed and merged, so their lengths can add up to other shares."
+)
 
 _MINUS: Final = "\N{MINUS SIGN}"
 _TIMES: Final = "\N{MULTIPLICATION SIGN}"
@@ -235,7 +241,8 @@ def model_section(summary: Mapping[str, Any], bundle_card: str) -> str:
     ]
     card = bundle_card.strip()
     folded = (
-        f"<details><summary>Model card</summary><pre>{html.escape(card)}</pre></details>"
+        '<details><summary>Model card</summary><div class="prose">'
+        f"{markdown_html(card)}</div></details>"
         if card
         else ""
     )
@@ -269,12 +276,12 @@ def _pair_of_charts(face: Mapping[str, Any], *, is_still: bool) -> str:
         if "derived" in face["valence_arousal_sources"]
         else "Predicted by the model; crosses mark published ratings of the words."
     )
-    in_time = "" if is_still else " The colour runs with time."
+    in_time = "" if is_still else " The colour runs with time, as the bar beside says."
     return (
         f'<div class="pair"><figure><h3>{"Probabilities" if is_still else "Share of time"}</h3>'
         f'<div class="chart chart-shares" data-kind="shares" data-face="{face_id}" role="img"'
         f' aria-label="{bars}"></div><figcaption>'
-        + ("The model's probabilities." if is_still else "Of the time that the face was present.")
+        + ("The model's probabilities." if is_still else _SHARES_CAPTION)
         + '</figcaption></figure><figure><h3>Valence and arousal</h3><div class="chart chart-plane"'
         f' data-kind="plane" data-face="{face_id}" role="img" aria-label="{means} '
         f'{_signed(face["mean_arousal"])}"></div><figcaption>{source}{in_time}</figcaption>'
@@ -333,19 +340,8 @@ def _segments_table(segments: Sequence[Segment]) -> str:
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are HTML already; `#` before a name marks a column of numbers."""
-    kinds = [' class="number"' if name.startswith("#") else "" for name in names]
-    head = "".join(
-        f"<th{kind}>{name.removeprefix('#')}</th>" for name, kind in zip(names, kinds, strict=True)
-    )
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td{kind}>{cell}</td>" for cell, kind in zip(row, kinds, strict=True))
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    return table_html(
+        [name.removeprefix("#") for name in names], rows, [name.startswith("#") for name in names]
     )
 
 

@@ -5,6 +5,7 @@ Format: W3C, "WebVTT: The Web Video Text Tracks Format".
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from emotrace.analysis.summary import MEANING
@@ -12,7 +13,6 @@ from emotrace.storage import atomic_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from emotrace.timeline import Segment
 
@@ -20,7 +20,7 @@ _SHORTEST_CUE_MILLISECONDS: Final = 1
 """The format wants a cue to end after it starts; a still image's segment has no length."""
 
 
-def write_webvtt(path: Path, segments: Sequence[Segment]) -> Path:
+def write_webvtt(path: str | Path, segments: Sequence[Segment]) -> Path:
     """Write one cue for each segment, such as `Face 1: happiness 87 %` (its mean confidence).
 
     Cues are sorted by start, end and face, as the format wants; cues of different faces may overlap
@@ -36,6 +36,7 @@ def write_webvtt(path: Path, segments: Sequence[Segment]) -> Path:
     Raises:
         OutputError: The file cannot be written.
     """
+    path = Path(path)
     with atomic_path(path) as partial:
         partial.write_text(webvtt_text(segments), encoding="utf-8", newline="\n")
     return path

@@ -32,10 +32,19 @@ MEANING: Final = (
 )
 """The sentence that goes with every result."""
 
+SMALL_FACE_PX: Final = 20.0
+"""Faces narrower than this are guessed at, says the card of the default model."""
+
+MOSTLY_CARRIED_SHARE: Final = 0.5
+"""Where the detector finds a face in less than this share of the frames in which it looked, most of
+the face's rows rest on optical flow alone."""
+
 COLUMNS_NOTE: Final = (
     "All columns of the frame table are unsmoothed, "
     "except those whose names begin with 'smoothed_'."
 )
+
+_MOST_NAMED_FACES: Final = 5
 
 _DISTRIBUTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "emotrace": ("emotrace",),
@@ -83,7 +92,8 @@ def summarize(
         settings: The resolved settings of the run, prior and smoothing included.
         bundle: Name, hash, licence and what else is known of the model.
         detector: The face detector's name.
-        notices: What the user should know, in plain words; `facts.notes` go before them.
+        notices: What the user should know, in plain words; `facts.notes` go before them, what
+            `face_notices` says of the faces after them.
         versions: Versions of the software; `installed_versions()` where not given.
         cut_timestamps_seconds: Times of the first frames of new shots.
 
@@ -96,6 +106,7 @@ def summarize(
         UsageError: The table is not a timeline in frame order.
     """
     tracks = face_tracks(table, end_seconds=timeline_end_seconds(table, facts))
+    faces = [_summarize_face(table, track) for track in tracks]
     with_face = table.filter(pc.is_valid(table["face_id"]))
     summary = {
         "schema_version": SCHEMA_VERSION,
@@ -107,17 +118,65 @@ def summarize(
             "faces": len(tracks),
             "shot_cuts": len(cut_timestamps_seconds),
         },
-        "faces": [_summarize_face(table, track) for track in tracks],
+        "faces": faces,
         "shot_cuts_seconds": list(cut_timestamps_seconds),
         "detector": detector,
         "bundle": bundle,
         "settings": settings,
         "columns_note": COLUMNS_NOTE,
-        "notices": [*facts.notes, *notices],
+        "notices": [
+            *facts.notes,
+            *notices,
+            *face_notices(faces, detect_every=settings.get("detect_every", 1)),
+        ],
         "versions": installed_versions() if versions is None else versions,
     }
     ready: dict[str, Any] = json_ready(summary)
     return ready
+
+
+def face_notices(faces: Sequence[Mapping[str, Any]], *, detect_every: int = 1) -> list[str]:
+    """Say which faces the model guesses at: the very small ones, and those rarely detected.
+
+    Args:
+        faces: The summary's `faces`.
+        detect_every: Frames from one run of the detector to the next: a face that is `tracked` in
+            between is no cause for doubt.
+
+    Returns:
+        At most one notice of each kind, so that a crowd does not fill the screen.
+
+    >>> face_notices([{"face_id": 4, "median_width_px": 12.3, "detected_share": 0.9}])
+    ['face 4 is about 12 px wide: its predictions are guesses']
+    """
+    notices = []
+    small = [face for face in faces if (face["median_width_px"] or math.inf) < SMALL_FACE_PX]
+    if small:
+        widths = sorted(round(face["median_width_px"]) for face in small)
+        width = f"{widths[0]}" if widths[0] == widths[-1] else f"{widths[0]} to {widths[-1]}"
+        named, verb, their = _named_faces(small)
+        notices.append(f"{named} {verb} about {width} px wide: {their} predictions are guesses")
+    carried = [
+        face for face in faces if face["detected_share"] * detect_every < MOSTLY_CARRIED_SHARE
+    ]
+    if carried:
+        named, verb, their = _named_faces(carried)
+        notices.append(
+            f"{named} {verb} mostly 'tracked', not 'detected': {their} boxes were carried from "
+            "frames nearby and may have drifted off the face"
+        )
+    return notices
+
+
+def _named_faces(faces: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
+    """Return the faces' names, the verb and the pronoun that go with them."""
+    ids = [str(face["face_id"]) for face in faces]
+    if len(ids) == 1:
+        return f"face {ids[0]}", "is", "its"
+    if len(ids) > _MOST_NAMED_FACES:
+        shown = ", ".join(ids[:_MOST_NAMED_FACES])
+        return f"{len(ids)} faces ({shown}, ...)", "are", "their"
+    return f"faces {', '.join(ids[:-1])} and {ids[-1]}", "are", "their"
 
 
 def json_ready(value: Any) -> Any:
@@ -162,6 +221,7 @@ def _summarize_face(table: pa.Table, track: FaceTrack) -> dict[str, Any]:
         "last_seen_seconds": track.end_seconds[-1],
         "seconds_present": track.duration_seconds.sum(),
         "frames": len(track.rows),
+        "median_width_px": _median(rows["w"]),
         # Shares of frames, not of time: they say how much detection and tracking each did.
         "detected_share": np.mean(source == FaceSource.DETECTED.value),
         "tracked_share": np.mean(source == FaceSource.TRACKED.value),
@@ -175,6 +235,11 @@ def _summarize_face(table: pa.Table, track: FaceTrack) -> dict[str, Any]:
             pc.unique(rows["valence_arousal_source"].drop_null()).to_pylist()
         ),
     }
+
+
+def _median(column: pa.ChunkedArray) -> float | None:
+    values = column.drop_null().to_numpy()
+    return float(np.median(values)) if len(values) else None
 
 
 def _weighted_mean(rows: pa.Table, column: str, weights: np.ndarray) -> float | None:

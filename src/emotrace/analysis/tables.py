@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -32,7 +33,6 @@ from emotrace.timeline import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from types import TracebackType
 
 TIMELINE_FILE: Final = "timeline.parquet"
@@ -68,16 +68,16 @@ class TimelineTableWriter:
         OutputError: The file cannot be written.
     """
 
-    def __init__(self, path: Path, *, row_group_rows: int = ROW_GROUP_ROWS) -> None:
+    def __init__(self, path: str | Path, *, row_group_rows: int = ROW_GROUP_ROWS) -> None:
         if row_group_rows < 1:
             raise UsageError(f"expected row_group_rows of at least 1; got {row_group_rows}")
-        self._path = path
+        self._path = Path(path)
         self._row_group_rows = row_group_rows
         self._rows: list[dict[str, Any]] = []
         self._frames = 0
         self._stack = contextlib.ExitStack()
         try:
-            partial = self._stack.enter_context(atomic_path(path))
+            partial = self._stack.enter_context(atomic_path(self._path))
             self._writer = pq.ParquetWriter(partial, TIMELINE_SCHEMA)
         except BaseException as error:
             self._fail(error)
@@ -222,7 +222,7 @@ class Timeline:
         """Return the segments as a table of `SEGMENT_SCHEMA`."""
         return _to_pandas(segments_to_table(self.segments()))
 
-    def save(self, folder: Path, *, csv: bool = False) -> Path:
+    def save(self, folder: str | Path, *, csv: bool = False) -> Path:
         """Write `timeline.parquet`, `segments.parquet` and `summary.json` into a folder.
 
         Args:
@@ -235,7 +235,7 @@ class Timeline:
         Raises:
             OutputError: Something cannot be written.
         """
-        ensure_folder(folder)
+        folder = ensure_folder(Path(folder))
         for name, table in (
             (TIMELINE_FILE, self.table),
             (SEGMENTS_FILE, segments_to_table(self.segments())),
@@ -250,16 +250,16 @@ class Timeline:
         return folder
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
+    def load(cls, folder: str | Path) -> Self:
         """Read back what `save` wrote.
 
         Raises:
             InputError: A file is missing or not of the expected form; the message names it.
         """
-        path = folder / TIMELINE_FILE
+        path = Path(folder) / TIMELINE_FILE
         try:
             table = pq.read_table(path)
-            path = folder / SUMMARY_FILE
+            path = path.with_name(SUMMARY_FILE)
             summary = json.loads(path.read_text(encoding="utf-8"))
             facts_fields = dict(summary["input"])
             facts = InputFacts(**{**facts_fields, "notes": tuple(facts_fields["notes"])})
@@ -280,12 +280,13 @@ class Timeline:
             ) from error
 
 
-def write_csv(path: Path, table: pa.Table) -> Path:
+def write_csv(path: str | Path, table: pa.Table) -> Path:
     """Write a table as UTF-8 CSV with a header; empty fields where there is nothing.
 
     Raises:
         OutputError: The file cannot be written.
     """
+    path = Path(path)
     # The tables hold fixed words and numbers only; pyarrow would quote every one of the words.
     options = pa.csv.WriteOptions(include_header=False, quoting_style="none")
     with atomic_path(path) as partial, partial.open("wb") as stream:
@@ -294,12 +295,13 @@ def write_csv(path: Path, table: pa.Table) -> Path:
     return path
 
 
-def write_json(path: Path, value: Any) -> Path:
+def write_json(path: str | Path, value: Any) -> Path:
     """Write a value as indented UTF-8 JSON; NaN becomes null.
 
     Raises:
         OutputError: The file cannot be written.
     """
+    path = Path(path)
     text = json.dumps(json_ready(value), indent=2, ensure_ascii=False, allow_nan=False)
     with atomic_path(path) as partial:
         partial.write_text(text + "\n", encoding="utf-8")

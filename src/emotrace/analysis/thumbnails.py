@@ -27,7 +27,7 @@ _GEOMETRY: Final = CropGeometry(size_px=160, scale=1.5)
 
 
 def take_thumbnails(
-    path: Path, table: pa.Table, segments: Sequence[Segment], mapping: BoxMapping
+    path: str | Path, table: pa.Table, segments: Sequence[Segment], mapping: BoxMapping
 ) -> list[ReportThumbnail]:
     """Read the video again up to the last peak and cut out the faces.
 

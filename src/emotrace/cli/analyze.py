@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from emotrace.cli.arguments import Debug, Switch, parse_arguments
+from emotrace.cli.signals import exit_code_of
 from emotrace.cli.terminal import print_error, print_json, print_note, result_console
 from emotrace.errors import UsageError
 from emotrace.labels import EMOTIONS
@@ -16,7 +17,8 @@ from emotrace.labels import EMOTIONS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotrace.analysis.batch import BatchReport, OutputChoice
+    from emotrace.analysis.batch import OutputChoice
+    from emotrace.analysis.outcomes import BatchReport
     from emotrace.analysis.settings import AnalysisSettings
 
 PROGRAM = "emotrace analyze"
@@ -29,6 +31,10 @@ Each input gets a folder of its own in the results:
   summary.json       the input, each face's shares of time, settings, versions
 
 A bad input does not stop the others; the same command again skips what is done.
+
+Exit codes:
+  0 all done; 1 an input failed or its end is missing; 2 wrong usage
+  130 interrupted (Ctrl-C); 143 terminated
 
 Examples:
   emotrace analyze interview.mp4
@@ -89,7 +95,7 @@ class _SpeedArguments:
     batch_size: Annotated[int, tyro.conf.arg(metavar="N")] = 16
     """Faces in one call of the model. Results do not depend on it."""
     threads: Annotated[
-        int, tyro.conf.arg(metavar="N", help_behavior_hint="(default: one per core)")
+        int, tyro.conf.arg(metavar="N", help_behavior_hint="(default: 0, one per core)")
     ] = 0
     """CPU threads. Results do not depend on it."""
 
@@ -122,7 +128,7 @@ class AnalyzeArguments:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Run the verb and return its exit code: 1 if any input failed.
+    """Run the verb and return its exit code: 1 if any input failed or is damaged.
 
     Raises:
         UsageError: A flag, a value or an input cannot work.
@@ -152,14 +158,14 @@ def run(argv: Sequence[str]) -> int:
                 overwrite=arguments.output.overwrite,
                 observer=display,
             )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print_note(
             f"stopped: {display.kept} of {display.total} inputs are finished and kept in "
             f"{arguments.out}; the same command again does the rest"
         )
-        return 130
+        return exit_code_of(stop)
     _show_end(report, arguments)
-    return 1 if report.failed else 0
+    return 1 if report.failed or report.damaged else 0
 
 
 def parse_prior(text: str) -> str | dict[str, float]:
@@ -258,9 +264,13 @@ def _show_end(report: BatchReport, arguments: AnalyzeArguments) -> None:
             counts.append(
                 f"{len(report.skipped)} skipped (done before; --overwrite does them again)"
             )
+        if report.damaged:
+            counts.append(f"{len(report.damaged)} damaged (their end is missing)")
         counts.append(f"{len(report.failed)} failed")
         result_console().print(f"{len(report.outcomes)} inputs: {', '.join(counts)}")
-    for outcome in report.failed:
+    for outcome in report.outcomes:
+        if outcome.status not in ("failed", "damaged"):
+            continue
         message = outcome.error or "failed for an unknown reason"
         # Most messages name the file; a failure without a name would be of no use among many.
         is_named = outcome.path.name in message

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from emotrace.analysis.batch import InputOutcome
+    from emotrace.analysis.outcomes import InputOutcome
     from emotrace.analysis.pipeline import Progress
 
 MAX_FACES_SHOWN = 8
@@ -101,11 +101,23 @@ class AnalyzeDisplay:
             if self._overall is not None:
                 self._bars.advance(self._overall)
         if self._shows_lines and self.total > 1:
-            took = f" in {_duration(outcome.seconds)}" if outcome.status == "done" else ""
+            is_new = outcome.status != "failed" and not outcome.was_there
+            took = f" in {_duration(outcome.seconds)}" if is_new else ""
             place = f"[{self._position + 1}/{self.total}]"
             print_note(f"{place} {outcome.status}: {outcome.path.name}{took}")
-        if self._shows_results and outcome.status != "failed":
+        if outcome.status == "failed":
+            return
+        if self._shows_results:
             self._show_summary(outcome)
+        else:
+            self._note_changed_run(outcome.summary or {})
+
+    def _note_changed_run(self, summary: Mapping[str, Any]) -> None:
+        """Say on stderr what changes all results (another detector), however quiet the rest is."""
+        about_file = set(summary.get("input", {}).get("notes", ()))
+        for notice in self._new_notices(summary):
+            if notice not in about_file:
+                print_note(f"note: {notice}")
 
     def _show_summary(self, outcome: InputOutcome) -> None:
         # The bars and stdout may share one screen: the bars step aside for the text.
@@ -113,7 +125,7 @@ class AnalyzeDisplay:
             self._bars.stop()
         console = result_console()
         title, *lines = summary_lines(outcome.summary or {}, outcome.path)
-        if outcome.status == "skipped":
+        if outcome.was_there:
             title += " (done before)"
         console.print(title, style="bold")
         for line in lines:
@@ -213,7 +225,10 @@ def _count(number: int, noun: str) -> str:
 
 
 def _file_names(folder: Path) -> str:
-    return ", ".join(sorted(printable(path.name) for path in folder.iterdir() if path.is_file()))
+    from emotrace.analysis.batch import RESULT_FILES
+
+    # The user's own files may lie there too.
+    return ", ".join(sorted(name for name in RESULT_FILES if (folder / name).is_file()))
 
 
 def _shortened(name: str) -> str:

@@ -6,13 +6,12 @@ imported when its verb is called.
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import traceback
 from typing import TYPE_CHECKING
 
-from emotrace.cli.terminal import print_error, print_note
+from emotrace.cli.signals import Terminated, exit_code_of, sigterm_interrupts
+from emotrace.cli.terminal import discard_stdout, print_error, print_note
 from emotrace.cli.verbs import Verb, VerbTable, run_verb
 from emotrace.errors import EmotraceError, UsageError
 from emotrace.version import __version__
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 128 + int(signal.SIGINT)
 EXIT_BROKEN_PIPE = 128 + 13  # SIGPIPE, which Windows does not have
 
 
@@ -111,22 +109,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The words after `emotrace`; those of the process unless given.
 
     Returns:
-        The exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+        The exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 terminated.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     _survive_odd_encodings()
     try:
-        code = _dispatch(words)
+        with sigterm_interrupts():
+            code = _dispatch(words)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read our output has closed it (`| head`). Python would complain again on exit.
-        _discard_stdout()
+        discard_stdout()
         return EXIT_BROKEN_PIPE
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else EXIT_DONE
-    except KeyboardInterrupt:
-        print_note("stopped: interrupted from the keyboard")
-        return EXIT_INTERRUPTED
+    except KeyboardInterrupt as stop:
+        is_told = isinstance(stop, Terminated)
+        print_note(f"stopped: {'terminated' if is_told else 'interrupted from the keyboard'}")
+        return exit_code_of(stop)
     except Exception as error:  # noqa: BLE001  # the last line of defence: one line for everything
         if "--debug" in words:
             traceback.print_exc()
@@ -162,13 +162,6 @@ def _survive_odd_encodings() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
-
-
-def _discard_stdout() -> None:
-    try:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, ValueError):  # stdout is no file, or closed: nothing left to write to it
-        return
 
 
 if __name__ == "__main__":

@@ -47,6 +47,8 @@ Fetch the files of the face detectors yunet and lbp now, not on first use.
 
 Bundles ship inside the package and need no download.
 
+What this machine has already is copied into DIR, not fetched.
+
 For a machine without a network:
   1. on one that has it: emotrace bundles download --to DIR
   2. copy DIR over, and set EMOTRACE_HOME to where it lies there
@@ -171,13 +173,15 @@ def run_download(argv: Sequence[str]) -> int:
         if arguments.names and name not in arguments.names:
             continue
         was_there = is_available(file, folder=folder)
+        is_at_home = is_available(file)
         try:
-            path = ensure_file(file, folder=folder)
+            path = ensure_file(file, folder=folder, copy_from=home_folder())
         except DownloadError as error:
             print_error(error)
             failures += 1
             continue
-        state = "already there" if was_there else f"fetched, {_size(file.size_bytes)}"
+        state = "copied" if is_at_home else "fetched"
+        state = "already there" if was_there else f"{state}, {_size(file.size_bytes)}"
         console.print(f"{name}: {state}: {printable(path)} (licence: {file.licence})")
     if arguments.to is not None and not failures:
         console.print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import textwrap
@@ -41,10 +42,31 @@ def print_note(message: object) -> None:
 
 
 def result_console() -> Console:
-    """Return the console for results: stdout, coloured on a terminal only, nothing wrapped."""
+    """Return the console for results: stdout, coloured on a terminal only, nothing wrapped.
+
+    Where the reader of a pipe goes away (`| head`), the rest is dropped and work goes on.
+    """
     from rich.console import Console
 
-    return Console(file=sys.stdout, soft_wrap=True, highlight=False, markup=False, emoji=False)
+    class ResultConsole(Console):
+        def on_broken_pipe(self) -> None:
+            # rich would end the process here, in the middle of a batch.
+            self.quiet = True
+            discard_stdout()
+
+    return ResultConsole(
+        file=sys.stdout, soft_wrap=True, highlight=False, markup=False, emoji=False
+    )
+
+
+def discard_stdout() -> None:
+    """Send what is still to be written to stdout nowhere; Python would complain of it on exit."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):  # stdout is no file, or closed: nothing left to write to it
+        return
 
 
 def progress_console() -> Console:

@@ -21,7 +21,7 @@ from emotrace.timeline import Detection, FaceSource, Frame, TrackedFace
 from emotrace.video import ShotCutDetector, VideoReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -34,10 +34,6 @@ _NOMINAL_FRAME_RATE: Final = 25.0
 _ALIKE_SIZE: Final = 2.0
 """Another track stands in for the subject only if its faces are at most so much larger or smaller:
 false alarms in the background are mostly far smaller."""
-
-
-class CroppingStoppedError(Exception):
-    """Cropping was asked to stop; nothing of the clip counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +89,6 @@ def crop_clip(
     writer: PixelWriter,
     settings: CropSettings,
     detector: Detector | None,
-    *,
-    should_stop: Callable[[], bool] = lambda: False,
 ) -> CroppedClip:
     """Find, follow and cut out the faces of a clip, frame by frame.
 
@@ -103,12 +97,10 @@ def crop_clip(
         writer: Where the crops go.
         settings: How.
         detector: None where the pictures are face crops already.
-        should_stop: Asked before every frame.
 
     Raises:
         DatasetError: A picture is missing or does not decode.
         InputError: The video cannot be read.
-        CroppingStoppedError: `should_stop` said so.
     """
     start = writer.count
     columns: dict[str, list[Any]] = defaultdict(list)
@@ -116,8 +108,6 @@ def crop_clip(
     frame_count = 0
     notes: list[str] = []
     for frame in _frames(record, notes):
-        if should_stop():
-            raise CroppingStoppedError
         frame_count += 1
         faces, is_cut = sights.look(frame)
         mapping = BoxMapping() if detector is None else detector.canonical

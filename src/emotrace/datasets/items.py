@@ -1,4 +1,4 @@
-"""What a protocol divides (clips, pictures, windows), and what tells whether two share something."""
+"""What a protocol divides (clips, pictures, windows), and what tells of things in common."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ from emotrace.storage import atomic_path, ensure_folder
 from emotrace.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from emotrace.datasets.records import ClipRecord
 
@@ -189,8 +189,9 @@ def prepare_dataset(
         else:
             done_before += len(unit.records)
     meter = _Meter(progress, total=len(records), done=done_before)
-    for outcome in _run_units(todo, out, cropping, settings.worker_count):
-        meter.count(outcome)
+    with contextlib.closing(_run_units(todo, out, cropping, settings.worker_count)) as outcomes:
+        for outcome in outcomes:
+            meter.count(outcome)
 
     shards = []
     for unit in units:
@@ -280,7 +281,7 @@ def _write_manifest(out: Path, manifest: dict[str, Any]) -> None:
 
 def _run_units(
     units: Sequence[Unit], out: Path, cropping: CropSettings, workers: int
-) -> Iterator[UnitOutcome]:
+) -> Generator[UnitOutcome, None, None]:
     workers = min(workers, len(units))
     if workers <= 1:
         detector = make_unit_detector(cropping) if units else None
@@ -289,12 +290,12 @@ def _run_units(
         return
     # Spawned, not forked: forking a process with threads (OpenCV, FFmpeg) may lock up.
     context = multiprocessing.get_context("spawn")
-    stop = context.Event()
+    alive, end = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(
-        workers, mp_context=context, initializer=start_worker, initargs=(out, cropping, stop)
+        workers, mp_context=context, initializer=start_worker, initargs=(out, cropping, alive)
     )
     waiting = iter(units)
-    running: set[Future[UnitOutcome | None]] = set()
+    running: set[Future[UnitOutcome]] = set()
     try:
         while True:
             for unit in waiting:
@@ -305,17 +306,17 @@ def _run_units(
                 break
             ended, running = wait(running, return_when=FIRST_COMPLETED)
             for future in ended:
-                outcome = future.result()
-                if outcome is not None:
-                    yield outcome
+                yield future.result()
+        pool.shutdown()
     except BrokenProcessPool as error:
         raise DatasetError(
             "expected the worker processes to live; one ended at once (out of memory?); what is "
             "done is kept: run the same command again, with fewer --workers"
         ) from error
     finally:
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
+        end.close()  # ends workers that are still at work: waiting for them could take minutes
+        pool.shutdown(wait=False, cancel_futures=True)
+        alive.close()
 
 
 class _Meter:

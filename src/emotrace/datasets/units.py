@@ -7,13 +7,13 @@ import json
 import os
 import threading
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import connection, parent_process
+from multiprocessing import connection
 from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
 
-from emotrace.datasets.cropping import CroppingStoppedError, crop_clip
+from emotrace.datasets.cropping import crop_clip
 from emotrace.datasets.records import ImageRef
 from emotrace.datasets.shards import (
     CACHE_FORMAT,
@@ -27,8 +27,8 @@ from emotrace.faces import choose_detector
 from emotrace.storage import atomic_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from multiprocessing.synchronize import Event
+    from collections.abc import Iterator, Sequence
+    from multiprocessing.connection import Connection
     from pathlib import Path
 
     from emotrace.datasets.cropping import CropSettings
@@ -141,7 +141,6 @@ def run_unit(
     out: Path,
     settings: CropSettings,
     detector: Detector | None,
-    should_stop: Callable[[], bool] = lambda: False,
 ) -> UnitOutcome:
     """Crop the clips of a unit and write its shard, whole or not at all.
 
@@ -149,7 +148,6 @@ def run_unit(
 
     Raises:
         OutputError: The shard cannot be written.
-        CroppingStoppedError: `should_stop` said so.
     """
     pixels_path, rows_path = shard_paths(out, unit.key)
     columns: list[dict[str, np.ndarray[Any, Any]]] = []
@@ -159,7 +157,7 @@ def run_unit(
         for record in unit.records:
             start = writer.count
             try:
-                found = crop_clip(record, writer, settings, detector, should_stop=should_stop)
+                found = crop_clip(record, writer, settings, detector)
             except EmotraceError as error:
                 writer.keep(start, np.zeros(writer.count - start, np.bool_))
                 failures.append((record.clip_id, str(error)))
@@ -195,32 +193,33 @@ class _Worker:
     out: Path
     settings: CropSettings
     detector: Detector | None
-    stop: Event
 
 
-def start_worker(out: Path, settings: CropSettings, stop: Event) -> None:
-    """Set a worker process up: one thread, its own detector, an end when the parent's comes."""
+def start_worker(out: Path, settings: CropSettings, alive: Connection) -> None:
+    """Set a worker process up: one thread, its own detector, an end when the parent says so.
+
+    Args:
+        out: The cache's folder.
+        settings: How to crop.
+        alive: The reading end of a pipe whose other end only the parent holds: once that is closed
+            (by the parent, or by the system when the parent was killed), the worker ends at once.
+            Units are written whole or not at all, so no moment is a bad one.
+    """
     import signal
 
-    # Ctrl-C reaches every process of a terminal; the parent asks its workers to stop.
+    # Ctrl-C reaches every process of a terminal; the parent ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
     cv2.setNumThreads(1)
-    parent = parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    _Worker.out, _Worker.settings, _Worker.stop = out, settings, stop
+    _Worker.out, _Worker.settings = out, settings
     _Worker.detector = make_unit_detector(settings)
 
 
-def _end_with(sentinel: int) -> None:
-    # Without this, workers of a parent that was killed wait for work for ever.
-    connection.wait([sentinel])
+def _end_with(alive: Connection) -> None:
+    connection.wait([alive])
     os._exit(1)
 
 
-def run_unit_in_worker(unit: Unit) -> UnitOutcome | None:
-    """Run a unit in a worker process; None where it was stopped."""
-    try:
-        return run_unit(unit, _Worker.out, _Worker.settings, _Worker.detector, _Worker.stop.is_set)
-    except CroppingStoppedError:
-        return None
+def run_unit_in_worker(unit: Unit) -> UnitOutcome:
+    """Run a unit in a worker process."""
+    return run_unit(unit, _Worker.out, _Worker.settings, _Worker.detector)

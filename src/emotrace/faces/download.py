@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from emotrace.errors import DownloadError, OutputError
-from emotrace.storage import HOME_VARIABLE, ensure_folder, home_folder
+from emotrace.storage import HOME_VARIABLE, atomic_path, ensure_folder, home_folder
 
 _LOG = logging.getLogger(__name__)
 
@@ -92,6 +93,7 @@ def ensure_file(
     folder: Path | None = None,
     base_url: str | None = None,
     settings: FetchSettings = PATIENT,
+    copy_from: Path | None = None,
 ) -> Path:
     """Return the path of a verified file, fetching it if it is not there.
 
@@ -103,6 +105,7 @@ def ensure_file(
         folder: Where it lies or shall lie; the download folder unless given.
         base_url: Fetch `base_url/name` (a mirror) in place of the file's own address.
         settings: How patiently.
+        copy_from: A folder that may hold the file; a whole one there is copied, not fetched.
 
     Raises:
         DownloadError: It is damaged or could not be fetched; the message says what to do.
@@ -119,8 +122,19 @@ def ensure_file(
             f"expected to put {file.name} into {folder}, which cannot be written to; set "
             f"{HOME_VARIABLE} to a folder that can, or copy the file there from {url}"
         ) from error
-    _fetch(file, url, folder, settings)
+    if copy_from is not None and is_available(file, folder=copy_from):
+        _copy(copy_from / file.name, path)
+    else:
+        _fetch(file, url, folder, settings)
     return _verified(path, file)
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        with atomic_path(target) as partial:
+            shutil.copyfile(source, partial)
+    except OutputError as error:
+        raise DownloadError(f"expected to copy {source}; {error}") from error
 
 
 def _fetch(file: DownloadableFile, url: str, folder: Path, settings: FetchSettings) -> None:

@@ -53,7 +53,7 @@ def open_input(path: Path) -> InputContainer:
     except av.FFmpegError as error:
         raise VideoError(
             f"expected a video or picture; got {path}, which FFmpeg cannot read "
-            f"({_reason(path, error)})"
+            f"({_reason(path, error)}); check that it is a recording, or copy or export it again"
         ) from error
     if _FOREIGN_FORMATS.intersection(container.format.name.split(",")):
         name = container.format.name
@@ -78,7 +78,8 @@ def pick_video_stream(container: InputContainer, path: Path) -> VideoStream:
     ]
     if not streams:
         raise VideoError(
-            f"expected a file with a video stream; got {path} with {_describe_streams(container)}"
+            f"expected a file with a video stream; got {path} with {_describe_streams(container)}; "
+            "choose a recording with pictures"
         )
     # The rule of FFmpeg's own command line.
     return max(
@@ -104,12 +105,18 @@ def _can_decode(stream: VideoStream) -> bool:
 def _check_readable(path: Path) -> None:
     try:
         if path.is_dir():
-            raise InputError(f"expected a video or picture file; got the folder {path}")
+            raise InputError(
+                f"expected a video or picture file; got the folder {path}; name a file in it"
+            )
         if not path.exists():
-            raise InputError(f"expected a video or picture file; got {path}, which does not exist")
+            raise InputError(
+                f"expected a video or picture file; got {path}, which does not exist; "
+                "check the path"
+            )
         if not path.is_file():
             raise InputError(
-                f"expected a video or picture file; got {path}, which is no plain file"
+                f"expected a video or picture file; got {path}, which is no plain file; "
+                "copy it into one"
             )
         with path.open("rb") as file:
             is_empty = not file.read(1)
@@ -119,17 +126,17 @@ def _check_readable(path: Path) -> None:
             "check its permissions"
         ) from error
     if is_empty:
-        raise VideoError(f"expected a video or picture; got {path}, which is empty (0 bytes)")
+        raise VideoError(
+            f"expected a video or picture; got {path}, which is empty (0 bytes); "
+            "copy or export it again"
+        )
 
 
 def _reason(path: Path, error: av.FFmpegError) -> str:
     with path.open("rb") as file:
         is_mp4 = file.read(12)[4:8] == b"ftyp"
     if is_mp4:
-        return (
-            "an MP4 or MOV without a usable index (moov): "
-            "the recording or the copy was cut off; copy it again"
-        )
+        return "an MP4 or MOV without a usable index (moov): the recording or the copy was cut off"
     return str(error.strerror).lower()
 
 

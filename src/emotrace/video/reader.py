@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +9,9 @@ import av
 
 from emotrace.errors import UsageError, VideoError
 from emotrace.timeline import Frame, InputFacts
-from emotrace.video.container import open_input, pick_video_stream, picture_stream_count
+from emotrace.video.container import open_input, pick_video_stream
+from emotrace.video.damage import Damage
+from emotrace.video.header import Header
 from emotrace.video.orientation import UPRIGHT, Orientation, frame_orientation
 from emotrace.video.pixels import RgbConverter
 from emotrace.video.timestamps import StepStatistics, TimestampRepairer
@@ -30,8 +31,6 @@ _NOMINAL_RATE: Final = 25.0
 _READ_ATTEMPTS: Final = 3
 """Reading is given up after this many errors in a row, without a packet between them."""
 
-_ONE_PICTURE_FORMATS: Final = frozenset({"gif", "apng", "image2"})
-_ONE_PICTURE_BRANDS: Final = frozenset({"avif", "heic", "heix", "mif1"})
 _GAP_STEPS: Final = 10.0
 _GAP_SECONDS: Final = 0.5
 """A pause without frames is worth a note from this length and this many median steps."""
@@ -81,14 +80,14 @@ class VideoReader:
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = decode_threads
         self._stream = stream
-        self._header = _Header(self._container, stream)
+        self._header = Header(self._container, stream)
         self._converter = RgbConverter(is_exact=self._header.is_picture, threads=decode_threads)
         rate = float(stream.average_rate or stream.guessed_rate or 0) or _NOMINAL_RATE
         self._repairer = TimestampRepairer(
             nominal_step_seconds=1 / rate, start_seconds=self._header.start_seconds
         )
         self._steps = StepStatistics()
-        self._damage = _Damage()
+        self._damage = Damage()
         self._is_started = False
         self._is_exhausted = False
         self._orientation = UPRIGHT
@@ -175,7 +174,12 @@ class VideoReader:
             mean_frames_per_second=self._steps.mean_frames_per_second,
             has_audio=self._header.has_audio,
             notes=tuple(self._notes()),
+            is_end_missing=self._is_exhausted and self._is_end_missing(),
+            header_duration_seconds=self._header.duration_seconds,
         )
+
+    def _is_end_missing(self) -> bool:
+        return self._damage.is_end_missing(self._header, self._steps, self._last_frame_seconds)
 
     def _is_closed(self) -> bool:
         return self._container is None
@@ -277,121 +281,5 @@ class VideoReader:
             start = self._steps.largest_step_from_seconds
             notes.append(f"there is no frame between {start:.3f} s and {start + gap:.3f} s")
         if self._is_exhausted:
-            notes += self._damage.notes(self._header, self._steps)
+            notes += self._damage.notes(self._header, self._steps, self._last_frame_seconds)
         return notes
-
-
-class _Header:
-    """What the file says of itself before anything is decoded."""
-
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
-        self.container = container.format.name
-        self.codec = stream.codec_context.codec.canonical_name
-        self.pixel_format = stream.pix_fmt or "unknown"
-        self.time_base: Fraction = stream.time_base or Fraction(1, av.time_base)
-        self.stored_size_px = (stream.width, stream.height)
-        self.frame_count = stream.frames or None
-        self.has_audio = bool(container.streams.audio)
-        self.start_seconds = float((stream.start_time or 0) * self.time_base)
-        self.is_picture = self._may_be_picture(container)
-        self.end_seconds = self._promised_end(container, stream)
-        self.expected_frame_count = self.frame_count or self._implied_frame_count(stream)
-        self.notes = self._remarks(container, stream)
-
-    def _may_be_picture(self, container: InputContainer) -> bool:
-        return (
-            self.container.endswith("_pipe")
-            or self.container in _ONE_PICTURE_FORMATS
-            or container.metadata.get("major_brand", "") in _ONE_PICTURE_BRANDS
-        )
-
-    def _promised_end(self, container: InputContainer, stream: VideoStream) -> float | None:
-        """Where the header says that the pictures end, in seconds; None if it says nothing of them.
-
-        Matroska states one length for all streams; its writers put each stream's own into a tag.
-        """
-        if self.is_picture:
-            return None
-        if stream.duration:
-            return self.start_seconds + float(stream.duration * self.time_base)
-        tag = stream.metadata.get("DURATION", "")
-        if tag.count(":") == 2:
-            hours, minutes, seconds = tag.split(":")
-            try:
-                return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-            except ValueError:
-                return None
-        if container.duration and not self.has_audio:
-            return self.start_seconds + container.duration / av.time_base
-        return None
-
-    def _implied_frame_count(self, stream: VideoStream) -> int | None:
-        if self.container.endswith("_pipe"):
-            return 1
-        rate = stream.average_rate or stream.guessed_rate
-        if self.end_seconds is None or not rate:
-            return None
-        return max(1, round((self.end_seconds - self.start_seconds) * float(rate)))
-
-    def _remarks(self, container: InputContainer, stream: VideoStream) -> list[str]:
-        notes = []
-        count = picture_stream_count(container)
-        if count > 1:
-            notes.append(
-                f"the file holds {count} video streams; number {stream.index} "
-                f"({stream.width} x {stream.height}) was read"
-            )
-        aspect = stream.sample_aspect_ratio
-        if aspect and aspect != 1 and not self.is_picture:
-            notes.append(
-                f"the pixels are not square ({aspect.numerator}:{aspect.denominator}); "
-                "pictures are kept as stored, so faces look stretched"
-            )
-        return notes
-
-
-class _Damage:
-    """What was found broken on the way."""
-
-    def __init__(self) -> None:
-        self.packets = 0
-        self.frames = 0
-        self.read_error: str | None = None
-        self._is_last_packet_corrupt = False
-
-    def take_in(self, packet: Packet[VideoStream]) -> None:
-        self._is_last_packet_corrupt = packet.is_corrupt
-
-    def notes(self, header: _Header, steps: StepStatistics) -> list[str]:
-        """Say what is damaged, what the header got wrong, and whether the end is missing."""
-        notes = []
-        if self.packets:
-            notes.append(f"{self.packets} damaged packet(s) do not decode and were skipped")
-        if self.frames:
-            notes.append(f"{self.frames} frame(s) come from damaged data and may look wrong")
-        if header.frame_count not in (None, steps.count):
-            notes.append(
-                f"the header states {header.frame_count} frames; {steps.count} were decoded"
-            )
-        if self._is_end_missing(header, steps):
-            reason = f" ({self.read_error})" if self.read_error else ""
-            promised = (
-                f"; the header promises {header.end_seconds:.3f} s" if header.end_seconds else ""
-            )
-            notes.append(
-                f"the end of the file is damaged or missing{reason}: the last frame is at "
-                f"{steps.last_seconds or 0.0:.3f} s{promised}"
-            )
-        elif self.read_error:
-            notes.append(f"part of the file could not be read ({self.read_error})")
-        return notes
-
-    def _is_end_missing(self, header: _Header, steps: StepStatistics) -> bool:
-        if header.is_picture:
-            return False
-        if self._is_last_packet_corrupt:
-            return True
-        if header.end_seconds is None or steps.last_seconds is None:
-            return False
-        slack = max(0.25, 3 * (steps.median_step_seconds or 0.0))
-        return steps.last_seconds + slack < header.end_seconds

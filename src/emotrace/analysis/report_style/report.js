@@ -100,7 +100,8 @@
       mode: "lines",
       name,
       x: face.t.map(ms),
-      // At the edges of an absence the areas drop to nothing; lines are simply broken there.
+      // At the edges of an absence (edge 1) the areas drop to nothing; lines are simply broken there.
+      // Until then the last frame holds its value (edge 2).
       y: face.p[i].map((v, j) => (v === null ? (style === "stacked" && face.edge[j] ? 0 : null) : v / 1000)),
       stackgroup: style === "stacked" ? "p" : undefined,
       fillcolor: style === "stacked" ? colors[name] : undefined,
@@ -194,7 +195,12 @@
         customdata: seen.map((j) => clock(face.t[j])),
         marker: {
           size: seen.length > 1 ? 5 : 12, color: seen.map((j) => face.t[j]), colorscale: "Viridis", reversescale: !isDark(), opacity: 0.8,
-          cmin: data.start, cmax: data.end,
+          cmin: data.start, cmax: data.end, showscale: seen.length > 1,
+          colorbar: {
+            thickness: 8, len: 0.5, outlinewidth: 0, xpad: 4, tickfont: { size: 10, color: t.soft },
+            tickvals: [data.start, data.end], ticktext: [clock(data.start), clock(data.end)],
+            title: { text: "time", font: { size: 10, color: t.soft } },
+          },
         },
         hovertemplate: "%{customdata}<br>valence %{x:.2f}, arousal %{y:.2f}<extra></extra>",
       },
