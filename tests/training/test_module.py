@@ -58,6 +58,16 @@ def test_each_further_cycle_starts_lower_without_a_warm_up() -> None:
         assert later == sorted(later, reverse=True)
 
 
+def test_refinement_starts_low_and_ends_at_nothing() -> None:
+    recipe = dataclasses.replace(TINY_RECIPE, epochs=2, cycles=1, refine_epochs=1)
+    rates = learning_rates(recipe, 20)
+    assert len(rates) == 60
+    assert rates[39] < 0.001
+    assert rates[40] == pytest.approx(0.1 * recipe.refine_factor)
+    assert rates[40:] == sorted(rates[40:], reverse=True)
+    assert rates[-1] < 0.001
+
+
 def test_only_convolution_weights_decay() -> None:
     module = make_module()
     decayed, plain = module.configure_optimizers()["optimizer"].param_groups

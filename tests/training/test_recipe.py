@@ -50,7 +50,14 @@ def test_a_record_of_another_version_is_refused(change: dict[str, object]) -> No
 
 
 def test_epochs_are_those_of_all_cycles() -> None:
-    assert DefaultRecipe(epochs=3, cycles=4).epochs_total == 12
+    assert DefaultRecipe(epochs=3, cycles=4, refine_epochs=5).epochs_total == 17
+
+
+def test_the_last_epochs_see_milder_changes() -> None:
+    recipe = DefaultRecipe(epochs=2, cycles=2, refine_epochs=3)
+    seen = [recipe.augmentation_at(epoch) for epoch in range(recipe.epochs_total)]
+    assert seen == [recipe.augmentation] * 4 + [recipe.refine_augmentation] * 3
+    assert recipe.refine_augmentation.mixup_probability == 0
 
 
 def test_a_recipe_needs_no_torch() -> None:

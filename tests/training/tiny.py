@@ -13,6 +13,7 @@ TINY_RECIPE = DefaultRecipe(
     network=TINY_NETWORK,
     epochs=1,
     cycles=2,
+    refine_epochs=0,
     batch_size=16,
     mixed_precision=False,
     threads=1,

@@ -51,9 +51,9 @@ Article 5(1)(f)).
 expressions of unknown people, carry no clear licence and were not collected with those people's
 consent. Who is in them (age, skin tone, culture) was not recorded, so it is not known for whom the
 model works less well. Labels: ten FER+ annotators' votes (Barsoum et al. 2016) and FER2013's single
-label (Goodfellow et al. 2013). From scratch, {recipe["epochs"] * recipe["cycles"]} epochs, seed {
-        recipe["seed"]
-    }; the
+label (Goodfellow et al. 2013). From scratch, {
+        recipe["epochs"] * recipe["cycles"] + recipe["refine_epochs"]
+    } epochs, seed {recipe["seed"]}; the
 weights are the moving average at the end, no epoch was chosen by results.
 
 Licence: {spec.licence}.

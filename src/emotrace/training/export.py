@@ -182,7 +182,10 @@ def recipe_from_record(record: dict[str, Any]) -> DefaultRecipe:
         plain = dict(record)
         network = CompactNetOptions(**tupled(plain.pop("network")))
         augmentation = AugmentationSettings(**tupled(plain.pop("augmentation")))
-        return DefaultRecipe(network=network, augmentation=augmentation, **plain)
+        refining = AugmentationSettings(**tupled(plain.pop("refine_augmentation")))
+        return DefaultRecipe(
+            network=network, augmentation=augmentation, refine_augmentation=refining, **plain
+        )
     except (KeyError, TypeError) as error:
         raise TrainingError(
             f"expected the recipe of this version of emotrace in {RUN_FILE}; got another: {error}"

@@ -82,15 +82,16 @@ class ExpressionModule(lightning.LightningModule):
             TrainingError: The loss is not finite.
         """
         recipe, generator = self.recipe, self._generator(batch_index)
+        augmentation = recipe.augmentation_at(self.current_epoch)
         made = math.ceil(recipe.not_face_fraction * len(batch.images))
         images = batch.images
         if made:
             images = torch.cat([images, make_not_faces(images[:made], generator)])
         # In full precision: bfloat16 keeps 8 bits, as coarse as the grey levels themselves.
         with torch.autocast(images.device.type, enabled=False):
-            images = augment(images, recipe.augmentation, generator)
+            images = augment(images, augmentation, generator)
         faces = len(batch.images)
-        keep = draw_mixup(recipe.augmentation, generator)
+        keep = draw_mixup(augmentation, generator)
         ferplus, fer2013, face = batch.ferplus_shares, batch.fer2013_shares, batch.face_shares
         if keep < 1:
             order = torch.randperm(faces, generator=generator)
@@ -169,15 +170,21 @@ class ExpressionModule(lightning.LightningModule):
             nesterov=True,
         )
         warmup = max(1, round(recipe.warmup_epochs * self.steps_total / recipe.epochs_total))
-        steps_per_cycle = max(1, self.steps_total // recipe.cycles)
+        steps_per_epoch = self.steps_total / recipe.epochs_total
+        steps_per_cycle = max(1, round(recipe.epochs * steps_per_epoch))
+        refine_from = steps_per_cycle * recipe.cycles
 
         def factor(step: int) -> float:
             if step < warmup:
                 return (step + 1) / warmup
-            cycle = min(step // steps_per_cycle, recipe.cycles - 1)
-            start = warmup if cycle == 0 else cycle * steps_per_cycle
-            done = (step - start) / max(1, (cycle + 1) * steps_per_cycle - start)
-            peak = recipe.restart_factor**cycle
+            if step >= refine_from and recipe.refine_epochs:
+                peak, start, end = recipe.refine_factor, refine_from, self.steps_total
+            else:
+                cycle = min(step // steps_per_cycle, recipe.cycles - 1)
+                peak = recipe.restart_factor**cycle
+                start = warmup if cycle == 0 else cycle * steps_per_cycle
+                end = (cycle + 1) * steps_per_cycle
+            done = (step - start) / max(1, end - start)
             return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

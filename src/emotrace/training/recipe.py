@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from emotrace.errors import UsageError
 from emotrace.models.compact_options import CompactNetOptions
@@ -38,6 +39,24 @@ class AugmentationSettings:
     """Of the Beta distribution (Zhang et al. 2018, arXiv:1710.09412)."""
 
 
+MILD_AUGMENTATION: Final = AugmentationSettings(
+    scale=(0.9, 1.12),
+    rotation_degrees=10.0,
+    shift_fraction=0.06,
+    shear_degrees=3.0,
+    contrast=(0.8, 1.2),
+    brightness=0.1,
+    gamma=(0.75, 1.35),
+    side_light_probability=0.08,
+    blur_probability=0.08,
+    low_resolution_probability=0.1,
+    noise_probability=0.05,
+    erase_probability=0.1,
+    mixup_probability=0.0,
+)
+"""For the last epochs: nearer to the faces that will be met, no two of them mixed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DefaultRecipe:
     """How the default bundle is trained: FER+ votes and FER2013 labels, from scratch.
@@ -57,6 +76,14 @@ class DefaultRecipe:
     one before (warm restarts, Loshchilov and Hutter 2017, arXiv:1608.03983)."""
     restart_factor: float = 0.5
     """Peak of a cycle's learning rate as a share of the previous cycle's."""
+    refine_epochs: int = 8
+    """After the cycles: epochs with `refine_augmentation`, from `refine_factor` of the peak
+    learning rate down to zero (strong augmentation first, faces nearly as they are last; He et al.
+    2019, arXiv:1909.09148)."""
+    refine_factor: float = 0.3
+    """Learning rate at which refinement starts, as a share of `learning_rate`."""
+    refine_augmentation: AugmentationSettings = field(default_factory=lambda: MILD_AUGMENTATION)
+    """Random changes to the faces while refining."""
     batch_size: int = 128
     """Faces in one step, pictures without a face not counted."""
     learning_rate: float = 0.1
@@ -88,8 +115,13 @@ class DefaultRecipe:
 
     @property
     def epochs_total(self) -> int:
-        """Epochs of all cycles."""
-        return self.epochs * self.cycles
+        """Epochs of all cycles and of the refinement."""
+        return self.epochs * self.cycles + self.refine_epochs
+
+    def augmentation_at(self, epoch: int) -> AugmentationSettings:
+        """Return what is done to the faces in an epoch, counted from 0."""
+        is_refining = epoch >= self.epochs * self.cycles
+        return self.refine_augmentation if is_refining else self.augmentation
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train.
