@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Annotated, Final
+
+import tyro
 
 from emotrace.errors import UsageError
 from emotrace.models.compact_options import CompactNetOptions
@@ -82,8 +84,11 @@ class DefaultRecipe:
     2019, arXiv:1909.09148)."""
     refine_factor: float = 0.3
     """Learning rate at which refinement starts, as a share of `learning_rate`."""
-    refine_augmentation: AugmentationSettings = field(default_factory=lambda: MILD_AUGMENTATION)
-    """Random changes to the faces while refining."""
+    refine_augmentation: Annotated[AugmentationSettings, tyro.conf.Suppress] = field(
+        default_factory=lambda: MILD_AUGMENTATION
+    )
+    """Random changes to the faces while refining. Not a flag: those of `augmentation` have the same
+    names; change it from Python."""
     batch_size: int = 128
     """Faces in one step, pictures without a face not counted."""
     learning_rate: float = 0.1
