@@ -19,12 +19,11 @@ from typing import Any
 import numpy as np
 
 from emotrace.errors import DownloadError
-from emotrace.faces import Detector, FaceSearch, FaceTracker, make_detector
+from emotrace.faces import Detector, FaceFollower, make_detector
 from emotrace.faces.crop import canonical_square
 from emotrace.faces.scoring import TrackingScores, score_tracking
 from emotrace.synth import SceneSettings, SynthFrame, make_scene
 from emotrace.timeline import Detection  # noqa: TC001
-from emotrace.video import ShotCutDetector
 
 Box = tuple[float, float, float, float]
 SETTINGS = (
@@ -52,25 +51,12 @@ def truth_square(box: Box, detector_free_scale: float) -> Box:
 
 def follow(frames: list[SynthFrame], detector: Detector, settings: dict[str, int]) -> list[Any]:
     """Run detector and tracker as the pipeline does; boxes by id for each frame."""
-    tracker, cuts = FaceTracker(), ShotCutDetector()
-    search = FaceSearch(detector, search_every=settings["search_every"])
-    known: list[Detection] = []
-    since = 0
+    follower = FaceFollower(detector, **settings)
     boxes = []
     for frame in frames:
-        is_cut = cuts.update(frame.image_rgb)
-        if frame.index == 0 or is_cut or since >= settings["detect_every"]:
-            since = 0
-        found = None
-        if since == 0:
-            found = search.detect(
-                frame.image_rgb, frame_index=frame.index, known=known, is_new_shot=is_cut
-            )
-        since += 1
-        faces = tracker.update(
-            frame.image_rgb, found, timestamp_seconds=frame.timestamp_seconds, is_cut=is_cut
+        faces, _ = follower.look(
+            frame.image_rgb, frame_index=frame.index, timestamp_seconds=frame.timestamp_seconds
         )
-        known = [face.detection for face in faces]
         boxes.append({face.face_id: square_box(face.detection, detector) for face in faces})
     return boxes
 

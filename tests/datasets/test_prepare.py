@@ -100,7 +100,7 @@ def test_a_missed_face_is_a_gap_and_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_detector(monkeypatch, KnowingDetector(dict.fromkeys([0, 1, 9, 10, 11], ())))
-    monkeypatch.setattr("emotrace.datasets.cropping.FaceTracker", PlainTracker)
+    monkeypatch.setattr("emotrace.faces.follower.FaceTracker", PlainTracker)
     seen = write_clip(tmp_path / "gaps", 12)
     report = prepare_dataset([seen], tmp_path / "c1", settings=ONE_WORKER)
     assert (report.frame_count, report.face_count, report.missed_count) == (12, 7, 5)

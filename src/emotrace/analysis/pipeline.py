@@ -25,10 +25,9 @@ from emotrace.analysis.summary import summarize
 from emotrace.analysis.tables import Timeline
 from emotrace.bundle import DEFAULT_BUNDLE, Bundle, PriorChoice, load_bundle
 from emotrace.errors import BundleError, UsageError
-from emotrace.faces import Detector, FaceSearch, FaceTracker, choose_detector, extract_crop
+from emotrace.faces import Detector, FaceFollower, choose_detector, extract_crop
 from emotrace.labels import EMOTIONS
 from emotrace.timeline import (
-    Detection,
     FaceResult,
     Frame,
     FrameResult,
@@ -38,7 +37,7 @@ from emotrace.timeline import (
     ValenceArousalSource,
     results_to_table,
 )
-from emotrace.video import ShotCutDetector, VideoReader
+from emotrace.video import VideoReader
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -189,26 +188,15 @@ class VideoAnalysis:
         meter.finish()
 
     def _track(self, frames: Iterable[Frame], *, keep_frames: bool) -> Iterator[_TrackedFrame]:
-        tracker, cuts = FaceTracker(), ShotCutDetector()
-        search = FaceSearch(self.detector, search_every=self.settings.search_every)
-        geometry = self.bundle.spec.crop
-        since_detection = 0
-        known: list[Detection] = []
+        settings, geometry = self.settings, self.bundle.spec.crop
+        follower = FaceFollower(
+            self.detector, detect_every=settings.detect_every, search_every=settings.search_every
+        )
         for frame in frames:
             image = frame.image_rgb
-            is_cut = cuts.update(image)
-            if frame.index == 0 or is_cut or since_detection >= self.settings.detect_every:
-                since_detection = 0
-            detections = None
-            if since_detection == 0:
-                detections = search.detect(
-                    image, frame_index=frame.index, known=known, is_new_shot=is_cut
-                )
-            since_detection += 1
-            faces = tracker.update(
-                image, detections, timestamp_seconds=frame.timestamp_seconds, is_cut=is_cut
+            faces, is_cut = follower.look(
+                image, frame_index=frame.index, timestamp_seconds=frame.timestamp_seconds
             )
-            known = [face.detection for face in faces]
             yield _TrackedFrame(
                 frame if keep_frames else None,
                 frame.index,

@@ -16,9 +16,9 @@ from emotrace.datasets.media import read_picture
 from emotrace.datasets.records import ImageRef
 from emotrace.datasets.shards import DETECTED, NO_CROP, NO_FACE, SHARD_SCHEMA, TRACKED
 from emotrace.errors import UsageError
-from emotrace.faces import BoxMapping, CropGeometry, FaceSearch, FaceTracker, extract_crop
+from emotrace.faces import BoxMapping, CropGeometry, FaceFollower, extract_crop
 from emotrace.timeline import Detection, FaceSource, Frame, TrackedFace
-from emotrace.video import ShotCutDetector, VideoReader
+from emotrace.video import VideoReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -180,36 +180,25 @@ class _Sights:
     """The faces of a clip's frames, one frame after the other."""
 
     def __init__(self, detector: Detector | None, settings: CropSettings) -> None:
-        self._detect_every = settings.detect_every
-        self._search = (
-            None if detector is None else FaceSearch(detector, search_every=settings.search_every)
+        self._follower = (
+            None
+            if detector is None
+            else FaceFollower(
+                detector, detect_every=settings.detect_every, search_every=settings.search_every
+            )
         )
-        self._tracker = FaceTracker()
-        self._cuts = ShotCutDetector()
-        self._known: list[Detection] = []
-        self._since_detection = self._detect_every
 
     def look(self, frame: Frame) -> tuple[list[TrackedFace], bool]:
         """Return the frame's faces, and whether it is the first of a new shot."""
         image = frame.image_rgb
-        if self._search is None:
+        if self._follower is None:
             height, width = image.shape[:2]
             whole = Detection(box_xywh_px=(0.0, 0.0, float(width), float(height)), score=1.0)
             return [TrackedFace(face_id=1, detection=whole, source=FaceSource.DETECTED)], False
-        is_cut = self._cuts.update(image)
-        is_due = is_cut or self._since_detection >= self._detect_every
-        detections = None
-        if is_due:
-            detections = self._search.detect(
-                image, frame_index=frame.index, known=self._known, is_new_shot=is_cut
-            )
-        self._since_detection = 1 if is_due else self._since_detection + 1
         time = frame.timestamp_seconds
         if math.isnan(time):
             time = frame.index / _NOMINAL_FRAME_RATE
-        faces = self._tracker.update(image, detections, timestamp_seconds=time, is_cut=is_cut)
-        self._known = [face.detection for face in faces]
-        return faces, is_cut
+        return self._follower.look(image, frame_index=frame.index, timestamp_seconds=time)
 
 
 def _frames(record: ClipRecord, notes: list[str]) -> Iterator[Frame]:

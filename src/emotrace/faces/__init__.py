@@ -25,6 +25,7 @@ from emotrace.faces.download import (
     is_available,
 )
 from emotrace.faces.flow import FlowSettings
+from emotrace.faces.follower import FaceFollower
 from emotrace.faces.haar import HaarDetector, HaarSettings
 from emotrace.faces.lbp import LbpDetector, LbpSettings
 from emotrace.faces.search import FaceSearch, RegionalDetector
@@ -41,6 +42,7 @@ __all__ = [
     "DetectorEntry",
     "DetectorName",
     "DownloadableFile",
+    "FaceFollower",
     "FaceSearch",
     "FaceSquare",
     "FaceTracker",
