@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from emotrace.errors import UsageError
 from emotrace.metrics import (
     accuracy,
-    bootstrap_interval,
     confusion_matrix,
     expected_calibration_error,
     kl_divergence,
@@ -165,25 +164,3 @@ def test_divergence_known_answers() -> None:
     assert kl_divergence(one, np.array([[0.5, 0.5]])) == pytest.approx(math.log(2))
     # What was thought impossible costs much, but not infinitely.
     assert kl_divergence(one, np.array([[0.0, 1.0]])) == pytest.approx(12 * math.log(10))
-
-
-def test_bootstrap_interval_is_that_of_the_normal_approximation() -> None:
-    hits = np.zeros(2000)
-    hits[:1600] = 1
-    low, high = bootstrap_interval(lambda drawn: float(hits[drawn].mean()), len(hits))
-    half = 1.96 * math.sqrt(0.8 * 0.2 / 2000)  # 0.0175
-    assert low == pytest.approx(0.8 - half, abs=0.002)
-    assert high == pytest.approx(0.8 + half, abs=0.002)
-
-
-def test_bootstrap_repeats_from_its_seed_and_narrows_with_its_level() -> None:
-    values = np.random.default_rng(1).normal(size=50)
-
-    def mean(drawn: NDArray[np.int64]) -> float:
-        return float(values[drawn].mean())
-
-    wide = bootstrap_interval(mean, 50, seed=3)
-    assert bootstrap_interval(mean, 50, seed=3) == wide
-    assert bootstrap_interval(mean, 50, seed=4) != wide
-    narrow = bootstrap_interval(mean, 50, level=0.5, seed=3)
-    assert wide[0] < narrow[0] < values.mean() < narrow[1] < wide[1]

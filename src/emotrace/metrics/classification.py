@@ -1,4 +1,4 @@
-"""Measures of how well predictions fit the truth: pure functions on numpy arrays."""
+"""Measures of one label out of several: accuracy, recall, F1, calibration, soft labels."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import numpy as np
 from emotrace.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
 
@@ -119,26 +117,3 @@ def kl_divergence(shares: NDArray[np.floating], probabilities: NDArray[np.floati
     probabilities = np.asarray(probabilities, np.float64)
     logs = np.log(np.maximum(shares, 1e-12)) - np.log(np.maximum(probabilities, 1e-12))
     return float(np.mean(np.sum(shares * logs, axis=1)))
-
-
-def bootstrap_interval(
-    measure: Callable[[NDArray[np.int64]], float],
-    count: int,
-    *,
-    repeats: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Return a percentile bootstrap interval of a measure over `count` independent units.
-
-    Args:
-        measure: Takes `(count,)` drawn indices (with repetition), returns the measure on them.
-        count: Number of units: images, videos or subjects.
-        repeats: Bootstrap draws.
-        level: Of the interval.
-        seed: Of the draws.
-    """
-    generator = np.random.default_rng(seed)
-    values = [measure(generator.integers(0, count, count)) for _ in range(repeats)]
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
