@@ -104,4 +104,6 @@ def test_later_blocks_are_skipped_more_often() -> None:
     rates = [
         module.drop_path for module in CompactNet().modules() if isinstance(module, ResidualBlock)
     ]
-    assert rates == pytest.approx([0.1 * step / 9 for step in range(1, 10)])
+    assert rates == pytest.approx(
+        [CompactNetOptions().drop_path * step / 9 for step in range(1, 10)]
+    )

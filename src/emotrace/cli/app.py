@@ -55,6 +55,18 @@ def _run_evaluate(argv: Sequence[str]) -> int:
     return run(argv)
 
 
+def _run_export(argv: Sequence[str]) -> int:
+    from emotrace.cli.export import run
+
+    return run(argv)
+
+
+def _run_models(argv: Sequence[str]) -> int:
+    from emotrace.cli.models import run
+
+    return run(argv)
+
+
 def _run_prepare(argv: Sequence[str]) -> int:
     from emotrace.cli.prepare import run
 
@@ -86,8 +98,10 @@ VERBS = VerbTable(
         ),
         "bundles": Verb(summary="the trained models that this machine has", run=_run_bundles),
         "datasets": Verb(summary="the data sets it reads; what is there of one", run=_run_datasets),
+        "models": Verb(summary="the networks it can train: input, size, cost", run=_run_models),
         "prepare": Verb(summary="a data set's faces, cut out once for training", run=_run_prepare),
         "train": Verb(summary="train a model", run=_run_train),
+        "export": Verb(summary="make a bundle of a training run", run=_run_export),
         "evaluate": Verb(summary="score a bundle on held-out faces", run=_run_evaluate),
         "synth": Verb(summary="face videos of which everything is known", run=_run_synth),
         "doctor": Verb(

@@ -21,7 +21,7 @@ class CompactNetOptions:
     blocks: tuple[int, ...] = (2, 3, 3, 1)
     """Residual blocks in each stage."""
     squeeze_ratio: int = 8
-    dropout: float = 0.3
+    dropout: float = 0.2
     """Of the pooled features, before each head."""
-    drop_path: float = 0.1
+    drop_path: float = 0.05
     """Probability of skipping the last block; earlier blocks proportionally less."""

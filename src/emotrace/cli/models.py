@@ -1,0 +1,221 @@
+"""`emotrace models`: the networks that can be trained, what they cost, what can be set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from emotrace.cli.arguments import Debug, Switch, parse_arguments
+from emotrace.cli.terminal import print_json, result_console, wrapped
+from emotrace.cli.train import TRAINING_PACKAGES
+from emotrace.errors import TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from emotrace.models.architecture import Architecture
+
+PROGRAM = "emotrace models"
+DESCRIPTION = """\
+List the networks that emotrace can train, or show one with its options.
+
+Needs the packages for training: pip install "emotrace[train]"
+
+Examples:
+  emotrace models
+  emotrace models rangulov2020-gru3
+  emotrace models --json
+"""
+LEGEND = (
+    (
+        "face: one picture, channels x height x width; clip: so many frames at once; faces and "
+        "vectors: a sequence of any length, one after the other"
+    ),
+    "parameters: trainable ones, with the default options; published: the paper's count",
+    (
+        "mult-adds: multiply-adds of convolutions, linear and recurrent layers for one frame's "
+        "output (a whole clip counts, one further step of a sequence)"
+    ),
+)
+WIDE = 120
+"""Columns from which a terminal has room for the papers too."""
+PIPE_WIDTH = 1000
+"""Columns where nothing is a terminal: a line is cut or wrapped by whoever reads it."""
+TAKES = {
+    "image": ("face", "one face"),
+    "clip": ("clip", "a clip of faces at once"),
+    "image_sequence": ("faces", "a sequence of faces of any length, one after the other"),
+    "vector_sequence": ("vectors", "a sequence of vectors of any length, one after the other"),
+}
+"""What a kind of network takes: in a word, in words."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Arguments:
+    name: Annotated[
+        str | None,
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="[NAME]", help_behavior_hint="(default: list all)"),
+    ] = None
+    """The network to show."""
+    json: Switch = False
+    """Print JSON."""
+    debug: Debug = False
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run the verb and return its exit code.
+
+    Raises:
+        UsageError: There is no network of that name.
+        TrainingError: The packages for training are missing.
+    """
+    arguments = parse_arguments(_Arguments, argv, program=PROGRAM, description=DESCRIPTION)
+    try:
+        from emotrace.models.zoo import ARCHITECTURES, find_architecture
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in TRAINING_PACKAGES:
+            raise
+        raise TrainingError(
+            f"expected the packages for training; {missing} is not installed; "
+            'run: pip install "emotrace[train]"'
+        ) from error
+    if arguments.name is None:
+        rows = [_facts(architecture) for architecture in ARCHITECTURES]
+        if arguments.json:
+            print_json(rows)
+        else:
+            _show_table(rows)
+        return 0
+    architecture = find_architecture(arguments.name)
+    facts = {**_facts(architecture), "options": _options(architecture)}
+    if arguments.json:
+        print_json(facts)
+    else:
+        _show_one(facts)
+    return 0
+
+
+def short_count(count: int) -> str:
+    """Return a count to three digits.
+
+    >>> short_count(606_448_768), short_count(3_177_408_512), short_count(40_200), short_count(85)
+    ('606 M', '3.18 G', '40.2 k', '85')
+    """
+    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+        # 999,500 and more would be rounded to 1000 of the smaller unit.
+        if count >= size * 0.9995:
+            value = count / size
+            digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
+            return f"{value:.{digits}f} {unit}"
+    return str(count)
+
+
+def _facts(architecture: Architecture) -> dict[str, Any]:
+    from emotrace.models.architecture import example_shape
+    from emotrace.models.cost import SEQUENCE_KINDS, build_without_weights, cost_of
+
+    options = architecture.options()
+    shape: list[int | None] = list(example_shape(architecture, options))
+    if architecture.kind in SEQUENCE_KINDS:
+        shape[0] = None
+    network = build_without_weights(architecture, options)
+    cost = cost_of(network, architecture, options)
+    return {
+        "name": architecture.name,
+        "paper": architecture.paper,
+        "summary": architecture.summary,
+        "takes": architecture.kind.value,
+        "input_shape": shape,
+        "heads": [
+            {"name": head.name, "kind": head.kind.value, "size": head.size}
+            for head in network.heads
+        ],
+        "parameters": cost.parameters,
+        "published_parameters": architecture.published_parameters,
+        "multiply_adds": cost.multiply_adds,
+    }
+
+
+def _options(architecture: Architecture) -> list[dict[str, Any]]:
+    from emotrace.models.option_docs import describe_options
+
+    return [
+        {"name": field.name, "type": field.type, "default": field.default, "text": field.text}
+        for field in describe_options(architecture.options)
+    ]
+
+
+def _input_text(facts: dict[str, Any]) -> str:
+    word, _ = TAKES[facts["takes"]]
+    sizes = "x".join(str(size) for size in facts["input_shape"] if size is not None)
+    return f"{word} {sizes}"
+
+
+def _show_table(rows: Sequence[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    console = result_console()
+    is_wide = not console.is_terminal or console.width >= WIDE
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("name", "input"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("parameters", "published", "mult-adds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if is_wide:
+        table.add_column("paper")
+    for row in rows:
+        published = row["published_parameters"]
+        table.add_row(
+            row["name"],
+            _input_text(row),
+            f"{row['parameters']:,}",
+            "-" if published is None else f"{published:,}",
+            short_count(row["multiply_adds"]),
+            *([row["paper"]] if is_wide else []),
+        )
+    _print_table(console, table)
+    console.print()
+    for line in LEGEND:
+        console.print(wrapped(console, line))
+    console.print(wrapped(console, f"One network with its paper and options: {PROGRAM} NAME"))
+
+
+def _show_one(facts: dict[str, Any]) -> None:
+    from rich.table import Table
+
+    console = result_console()
+    published = facts["published_parameters"]
+    heads = (f"{head['name']} ({head['kind']}, {head['size']})" for head in facts["heads"])
+    counted = f"{facts['parameters']:,} trainable"
+    lines = [
+        ("name", facts["name"]),
+        ("what", facts["summary"]),
+        ("paper", facts["paper"]),
+        ("takes", f"{TAKES[facts['takes']][1]}: {_input_text(facts)}"),
+        ("gives", ", ".join(heads)),
+        ("parameters", counted if published is None else f"{counted}; published: {published:,}"),
+        ("mult-adds", f"{facts['multiply_adds']:,} for one frame's output"),
+    ]
+    width = max(len(name) for name, _ in lines)
+    for name, value in lines:
+        console.print(wrapped(console, value, head=f"{name:<{width}}  "))
+    console.print()
+    table = Table("option", "default", "what it is", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for option in facts["options"]:
+        text, kind = option["text"], option["type"]
+        choices = f" One of {kind.replace(' | ', ', ')}.".replace("'", "") if "'" in kind else ""
+        table.add_row(option["name"], str(option["default"]), f"{text}{choices}")
+    _print_table(console, table)
+
+
+def _print_table(console: Console, table: Table) -> None:
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    console.print(table, soft_wrap=False)

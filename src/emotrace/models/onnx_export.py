@@ -1,0 +1,210 @@
+"""Any network of the zoo as an ONNX file, with one naming for all.
+
+Inputs are `faces` (pictures, clips and sequences of pictures) or `vectors`, outputs are `outputs`.
+A sequence network also takes `state_0`, `state_1`, ... and gives `state_0_out`, `state_1_out`, ...:
+whoever runs it feeds zeros of the states' shape first, then what came out. The batch may be of any
+size. The number of steps of a sequence is fixed when it is exported, because torch's exporter
+writes recurrent layers out step by step (torch 2.15 does so even where time is declared dynamic):
+1, the default, is what frame-by-frame analysis needs; a run over any number of frames is that many
+calls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from emotrace.errors import TrainingError, UsageError
+from emotrace.models.architecture import InputKind, SequenceNetwork, example_shape
+from emotrace.runtime import import_onnxruntime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from emotrace.models.architecture import Architecture, Network, State
+
+FACES_INPUT: Final = "faces"
+VECTORS_INPUT: Final = "vectors"
+OUTPUTS: Final = "outputs"
+ONNX_TOLERANCE: Final = 1e-4
+"""Largest difference to torch that outputs may have, as `scaled_gap` measures it."""
+STATE_TOLERANCE: Final = 1e-3
+"""The same of states. Those behind a deep network differ more by rounding alone: the cells of an
+LSTM on a random ResNet-50 by 2e-4 between torch in 32 and in 64 bits, its outputs by 4e-6."""
+_EXAMPLE_BATCH: Final = 2
+"""Not 1, which the exporter would take for a size that never changes."""
+_VECTOR_AXES: Final = 3
+
+
+class _Flat(nn.Module):
+    """A network with its state as plain arguments and results, which is what ONNX has."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        if not isinstance(self.network, SequenceNetwork):
+            return (self.network(inputs),)
+        outputs, after = self.network(inputs, state)
+        return (outputs, *after)
+
+
+def state_names(count: int) -> tuple[list[str], list[str]]:
+    """Return the names of `count` states, going in and coming out.
+
+    >>> state_names(2)
+    (['state_0', 'state_1'], ['state_0_out', 'state_1_out'])
+    """
+    before = [f"state_{at}" for at in range(count)]
+    return before, [f"{name}_out" for name in before]
+
+
+def export_onnx(
+    network: Network, architecture: Architecture, options: Any, path: Path, *, steps: int = 1
+) -> None:
+    """Write a network as ONNX and make sure that it says what torch says.
+
+    Args:
+        network: Built from `options`; on the CPU. Left as it is.
+        architecture: Its row of the zoo.
+        options: Those it was built from.
+        path: The file; the folder must be there.
+        steps: Steps of a sequence that one call takes; no other kind has steps.
+
+    Raises:
+        UsageError: `steps` is below 1, or given for a network that has none.
+        TrainingError: ONNX differs from torch by more than 1e-4 in the outputs or 1e-3 in a state.
+    """
+    is_sequence = isinstance(network, SequenceNetwork)
+    if steps < 1 or (steps > 1 and not is_sequence):
+        raise UsageError(
+            f"expected steps of 1 or more for a sequence, 1 for {architecture.name}; got {steps}"
+            if not is_sequence
+            else f"expected steps of 1 or more; got {steps}"
+        )
+    inputs, state = _example(network, architecture, options, steps)
+    before, after = state_names(len(state))
+    batch = torch.export.Dim("batch")
+    shapes: dict[str, Any] = {"inputs": {0: batch}}
+    if state:
+        shapes["state"] = tuple({0: batch} for _ in state)
+    was_training = network.training
+    network.eval()
+    try:
+        with _quiet_exporter():
+            torch.onnx.export(
+                _Flat(network),
+                (inputs, *state),
+                str(path),
+                input_names=[input_name(architecture), *before],
+                output_names=[OUTPUTS, *after],
+                dynamic_shapes=shapes,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+        gaps = _largest_gaps(network, architecture, path, inputs, state)
+    finally:
+        network.train(was_training)
+    for what, gap, tolerance in zip(
+        ("outputs", "states"), gaps, (ONNX_TOLERANCE, STATE_TOLERANCE), strict=True
+    ):
+        if not gap <= tolerance:  # also where it is not a number
+            raise TrainingError(
+                f"expected ONNX to equal torch to {tolerance} in the {what} of "
+                f"{architecture.name}; got a difference of {gap:.2g}"
+            )
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Hide what the exporter says of its own internals; the result is compared with torch's."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def input_name(architecture: Architecture) -> str:
+    """Return the name of the exported model's first input."""
+    is_vector = architecture.kind is InputKind.VECTOR_SEQUENCE
+    return VECTORS_INPUT if is_vector else FACES_INPUT
+
+
+def _example(
+    network: Network, architecture: Architecture, options: Any, steps: int
+) -> tuple[Tensor, State]:
+    shape = example_shape(architecture, options)
+    if not isinstance(network, SequenceNetwork):
+        return _smooth(_EXAMPLE_BATCH, *shape), ()
+    inputs = _smooth(_EXAMPLE_BATCH, steps, *shape[1:])
+    return inputs, network.initial_state(_EXAMPLE_BATCH)
+
+
+def _smooth(*shape: int) -> Tensor:
+    """Return soft patterns in [0, 1], noise for vectors.
+
+    Noise for pictures too would not do: deep features average it out, all pictures look the same.
+    """
+    generator = torch.Generator().manual_seed(0)
+    is_picture = len(shape) > _VECTOR_AXES
+    coarse = (*shape[:-2], *(min(side, 4) for side in shape[-2:])) if is_picture else shape
+    values = torch.rand(coarse, generator=generator)
+    if not is_picture:
+        return values
+    pictures = functional.interpolate(values.flatten(0, -4), shape[-2:], mode="bilinear")
+    return pictures.reshape(shape)
+
+
+def _largest_gaps(
+    network: Network, architecture: Architecture, path: Path, inputs: Tensor, state: State
+) -> tuple[float, float]:
+    """Return how far ONNX is from torch, in outputs and in states.
+
+    A sequence is gone on with once, each from its own states, so that a wrong one is seen.
+    """
+    onnxruntime = import_onnxruntime()
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    flat = _Flat(network)
+    names = [input_name(architecture), *state_names(len(state))[0]]
+    memory = [tensor.numpy() for tensor in state]
+    of_outputs, of_states = [], [0.0]
+    for _ in range(2 if state else 1):
+        feeds = dict(zip(names, (inputs.numpy(), *memory), strict=True))
+        theirs, *memory = session.run(None, feeds)
+        with torch.inference_mode():
+            ours, *state = flat(inputs, *state)
+        of_outputs.append(scaled_gap(ours.numpy(), theirs))
+        of_states += [scaled_gap(s.numpy(), m) for s, m in zip(state, memory, strict=True)]
+    return float(np.max(of_outputs)), float(np.max(of_states))
+
+
+def scaled_gap(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
+    """Return the largest difference, of values above 1 as a share of the largest one.
+
+    Of large values 32 bits have no more than so many digits. What is not a number stays so.
+
+    >>> round(scaled_gap(np.array([0.5, 0.25]), np.array([0.5, 0.75])), 3)
+    0.5
+    >>> round(scaled_gap(np.array([10.0, 50.0]), np.array([10.0, 50.5])), 3)
+    0.01
+    """
+    return float(np.abs(ours - theirs).max() / np.maximum(1.0, np.abs(ours).max()))
