@@ -1,13 +1,19 @@
 """Measure how each detector's box sits around a face, and print the `BoxMapping` that follows.
 
-Three steps, so that every detector's crop matches FER2013's:
+Four steps, so that every detector's crop matches FER2013's:
 
-1. FER2013's pictures (FER+'s `validation` split) are enlarged and given a border; YuNet's box is
+1. FER2013's pictures (of FER+'s split `--split`) are enlarged and given a border; YuNet's box is
    compared with the picture's own frame, the canonical square. A second table repeats this on fewer
    pictures with faces of other sizes in the detection picture: YuNet draws large faces larger.
 2. Haar's and LBP's boxes are compared with the same frames.
 3. On frames of real clips they are compared with the canonical square that YuNet's box maps to,
    where both find the same face (IoU > 0.4).
+
+4. What is left after the mappings that emotrace uses: how far the canonical square of each detector
+   is off FER2013's frame, and off another detector's square in the same frame of a clip; and how
+   far YuNet's box changes between a search of the whole picture and a look around a known face.
+
+The mappings were chosen on `validation`; `train` tells how well they hold.
 
 The roll of FER2013's faces (the angle of the line through the eyes) is measured on the way: it
 tells whether those pictures were levelled.
@@ -19,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,12 +80,13 @@ UNIT = BoxMapping()
 CLIP_SUFFIXES = (".mp4", ".mov", ".gif")
 
 
-def read_fer(path: Path, count: int) -> list[NDArray[np.uint8]]:
-    """Read FER pictures of the validation split: grey, 48 x 48."""
-    table = pq.read_table(path, columns=["image"], filters=[("split", "==", "validation")])
+def read_fer(path: Path, split: str, count: int) -> list[NDArray[np.uint8]]:
+    """Read FER pictures of a split, spread over it: grey, 48 x 48."""
+    table = pq.read_table(path, columns=["image"], filters=[("split", "==", split)])
+    chosen = np.linspace(0, table.num_rows - 1, min(count, table.num_rows)).astype(int)
     return [
         np.asarray(Image.open(io.BytesIO(cell.as_py())).convert("L"), np.uint8)
-        for cell in table.column("image")[:count]
+        for cell in table.column("image").take(chosen)
     ]
 
 
@@ -103,10 +111,26 @@ def relation(detection: Detection, square: Square) -> Relation:
     )
 
 
-def square_of(detection: Detection) -> Square:
-    """Return the canonical square of a YuNet detection."""
-    square = canonical_square(detection, YUNET_BOX)
+def square_of(detection: Detection, mapping: BoxMapping = YUNET_BOX) -> Square:
+    """Return the canonical square of a detection."""
+    square = canonical_square(detection, mapping)
     return square.center_x_px, square.center_y_px, square.side_px
+
+
+def show_residual(label: str, pairs: list[tuple[Square, Square]]) -> None:
+    """Print how far squares are off others, in % of the others' sides."""
+    if not pairs:
+        print(f"{label:42s} none")
+        return
+    ours, theirs = np.array(pairs).transpose(1, 0, 2)
+    off = (ours[:, :2] - theirs[:, :2]) / theirs[:, 2:]
+    size = np.log(ours[:, 2] / theirs[:, 2])
+    print(
+        f"{label:42s} n={len(pairs):5d}  side {100 * np.expm1(np.median(size)):+.1f} % "
+        f"(|.| {100 * np.median(np.abs(size)):.1f} %)  right {100 * np.median(off[:, 0]):+.1f} % "
+        f"down {100 * np.median(off[:, 1]):+.1f} %  (distance "
+        f"{100 * np.median(np.hypot(*off.T)):.1f} %)"
+    )
 
 
 def central(detections: list[Detection], square: Square) -> Detection | None:
@@ -150,6 +174,7 @@ def measure_fer(greys: list[NDArray[np.uint8]], yunet: Detector, cascades: list[
     }
     for name, ratios in spreads.items():
         print(f"    scale by {name}: standard deviation of its log {np.log(ratios).std():.3f}")
+    show_residual("yunet square - FER frame", [(square_of(item), square) for item, square in pairs])
     show_roll([item for item, _ in pairs])
     for layout in OTHERS:
         rows = []
@@ -166,6 +191,14 @@ def measure_fer(greys: list[NDArray[np.uint8]], yunet: Detector, cascades: list[
         items = [(central(cascade.detect(image), square), square) for image, square in images]
         rows = [relation(item, square) for item, square in items if item is not None]
         show(f"{cascade.name} box -> FER frame", rows, len(images))
+        show_residual(
+            f"{cascade.name} square - FER frame",
+            [
+                (square_of(item, cascade.canonical), square)
+                for item, square in items
+                if item is not None
+            ],
+        )
 
 
 def show_roll(faces: list[Detection]) -> None:
@@ -200,6 +233,44 @@ def measure_clips(
         show(f"{name} box -> yunet's square, clips", rows[name], attempts)
 
 
+def measure_agreement(
+    folder: Path, frames_per_clip: int, yunet: YuNetDetector, cascades: list[Detector]
+) -> None:
+    """Compare the canonical squares of two detectors in the same frames, and YuNet's with its own.
+
+    "Near" is YuNet looking around the face that it found in the whole picture, at the size at which
+    most frames of a video are looked at.
+    """
+    detectors: list[Detector] = [yunet, *cascades]
+    pairs: dict[str, list[tuple[Square, Square]]] = defaultdict(list)
+    paths = [path for path in sorted(folder.iterdir()) if path.suffix in CLIP_SUFFIXES]
+    for frame in (frame for path in paths for frame in clip_frames(path, frames_per_clip)):
+        found = {
+            detector.name: [(item, detector.canonical) for item in detector.detect(frame)]
+            for detector in detectors
+        }
+        found["yunet near"] = [
+            (item, yunet.canonical)
+            for face, _ in found["yunet"]
+            for item in yunet.detect_near(frame, face.box_xywh_px)[:1]
+        ]
+        for first, second in itertools.combinations(found, 2):
+            pairs[f"{second} - {first}, clips"] += [
+                (square_of(*b), square_of(*a))
+                for a in found[first]
+                for b in found[second]
+                if box_iou(square_box(*a), square_box(*b)) > MIN_SHARED_IOU
+            ]
+    for label, rows in pairs.items():
+        show_residual(label, rows)
+
+
+def square_box(detection: Detection, mapping: BoxMapping) -> tuple[float, float, float, float]:
+    """Return the canonical square as left, top, width, height."""
+    x, y, side = square_of(detection, mapping)
+    return (x - side / 2, y - side / 2, side, side)
+
+
 def main() -> None:
     """Run all comparisons."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -207,6 +278,7 @@ def main() -> None:
     parser.add_argument("clips", type=Path, help="a folder of video clips")
     parser.add_argument("models", type=Path, help="the folder with the detector files")
     parser.add_argument("--images", type=int, default=1500)
+    parser.add_argument("--split", choices=("train", "validation"), default="validation")
     parser.add_argument("--frames-per-clip", type=int, default=12)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
@@ -216,8 +288,10 @@ def main() -> None:
         HaarDetector(),
         LbpDetector(arguments.models / "lbpcascade_frontalface_improved.xml"),
     ]
-    measure_fer(read_fer(arguments.ferplus, arguments.images), yunet, cascades)
+    greys = read_fer(arguments.ferplus, arguments.split, arguments.images)
+    measure_fer(greys, yunet, cascades)
     measure_clips(arguments.clips, arguments.frames_per_clip, yunet, cascades)
+    measure_agreement(arguments.clips, arguments.frames_per_clip, yunet, cascades)
 
 
 if __name__ == "__main__":

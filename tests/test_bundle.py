@@ -140,16 +140,20 @@ def test_text_that_is_no_json_is_an_error(copied: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "got"), [("[]", "list"), ("{}", "None"), ('{"format": 2}', "2")]
+    ("written", "got"), [("[]", "list"), ("{}", "None"), ('{"format": 3}', "3")]
 )
 def test_another_format_asks_for_an_update(copied: Path, written: str, got: str) -> None:
     (copied / SPEC_FILE).write_text(written)
-    with pytest.raises(BundleError, match=f"expected bundle format 1 in .*; got {got}; update"):
+    told = f"expected bundle format 1 or 2 in .*; got {got}; update"
+    with pytest.raises(BundleError, match=told):
         load_bundle(copied)
 
 
+OPTIONAL = {"temperatures", "face_threshold", "uncertain_threshold"}
+
+
 def every_key(raw: dict[str, Any]) -> list[str]:
-    return [name for name in raw if name != "format"]
+    return [name for name in raw if name not in OPTIONAL | {"format"}]
 
 
 @pytest.mark.parametrize("name", every_key(json.loads((DEFAULT / SPEC_FILE).read_text())))
@@ -165,7 +169,7 @@ def test_a_spec_that_lacks_anything_is_incomplete(copied: Path, name: str) -> No
         (lambda raw: raw["expression_outputs"].reverse(), "first expression output must cover"),
         (lambda raw: raw.update(expression_outputs=[]), "first expression output must cover"),
         (lambda raw: raw["expression_outputs"][1]["labels"].append("joy"), r"lacks: \['joy'\]"),
-        (lambda raw: raw["input"].update(colour="rgb"), "input colour must be grey, not 'rgb'"),
+        (lambda raw: raw["input"].update(colour="blue"), "input colour must be .*, not 'blue'"),
         (lambda raw: raw["crop"].update(scale=0), "a crop with scale > 0"),
         (lambda raw: raw["crop"].pop("align"), "KeyError: 'align'"),
         (lambda raw: raw["priors"]["default"].pop("fear"), "KeyError: 'fear'"),
@@ -370,6 +374,41 @@ def test_mixtures_are_distributions_whatever_the_logits(
     assert mixed.dtype == np.float32
     assert (mixed >= 0).all()
     np.testing.assert_allclose(mixed.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_the_mixtures_temperature_sharpens_and_changes_no_top_label() -> None:
+    plain = make_spec([{"default": 1.0, "custom": 1.0}], [1])
+    spec = dataclasses.replace(plain, temperatures={"default": 0.5, "custom": 2.0})
+    logits = {"a": np.log(np.array([[5.0, 3.0, 2.0]], np.float32))}
+    flat = np.log(np.full(3, 1 / 3))
+    np.testing.assert_allclose(
+        mix_expressions(spec, logits, flat, "default"), np.array([[25, 9, 4]]) / 38, rtol=1e-6
+    )
+    # A prior without one of its own takes that of `custom`; none at all leaves the mixture alone.
+    roots = np.sqrt([[5, 3, 2]])
+    np.testing.assert_allclose(
+        mix_expressions(spec, logits, flat, "mine"), roots / roots.sum(), rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        mix_expressions(plain, logits, flat, "default"), [[0.5, 0.3, 0.2]], rtol=1e-6
+    )
+
+
+def test_a_temperature_near_nothing_gives_certainty_not_nan() -> None:
+    spec = dataclasses.replace(make_spec([{"default": 1.0}], [1]), temperatures={"default": 1e-3})
+    logits = {"a": np.array([[0.0, 1.0, 0.5], [2.0, 0.0, 0.0]], np.float32)}
+    mixed = mix_expressions(spec, logits, np.log(np.full(3, 1 / 3)), "default")
+    np.testing.assert_allclose(mixed, [[0, 1, 0], [1, 0, 0]], atol=1e-6)
+
+
+def test_the_model_runs_once_for_several_priors(bundle: Bundle) -> None:
+    crops = [np.full((48, 48, 3), level, np.uint8) for level in (0, 90, 200)]
+    outputs = bundle.score_pixels(bundle.prepare(crops))
+    for prior in ("training", "uniform"):
+        loaded = load_bundle(prior=prior)
+        np.testing.assert_array_equal(
+            loaded.interpret(outputs).probabilities, loaded.predict_crops(crops)
+        )
 
 
 def test_a_spec_without_expressions_cannot_be_mixed() -> None:

@@ -4,25 +4,28 @@ A bundle holds no pickles and no code. `spec.json` states everything that turns 
 probabilities: the crop's geometry, size and colour, the model's outputs, their temperatures, and
 the priors. This module is the one place that applies it, in training's evaluation as in `analyze`.
 
-**The prior.** The network's expression outputs are *balanced* logits z: the evidence in the picture
-if all expressions were equally common. Probabilities are softmax(z / temperature + log prior), so
-how common each expression is taken to be is a visible setting: `training` (as in the training data,
-best on more of the same), `uniform` (best average recall), `default` (the bundle's own tempered
-one), or your own shares. With several expression outputs (label sets) their probabilities are mixed
-by the weights that the spec states for that prior.
+How common each expression is taken to be is a visible setting: see `emotrace.bundle_prior`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
 
+from emotrace.bundle_memory import RecurrentSpec
+from emotrace.bundle_prior import (
+    AS_TRAINED,
+    PriorChoice,
+    mix_expressions,
+    resolve_prior,
+    softmax,
+)
+from emotrace.bundle_session import check_session, open_session
 from emotrace.bundle_spec import (
     CARD_FILE,
     MODEL_FILE,
@@ -31,17 +34,29 @@ from emotrace.bundle_spec import (
     read_spec,
 )
 from emotrace.errors import BundleError, UsageError
-from emotrace.runtime import import_onnxruntime
 from emotrace.storage import home_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
+
+    from emotrace.bundle_outputs import OtherOutput
+
+__all__ = [
+    "AS_TRAINED",
+    "DEFAULT_BUNDLE",
+    "PACKAGED_FOLDER",
+    "Bundle",
+    "CropPredictions",
+    "PriorChoice",
+    "find_bundles",
+    "load_bundle",
+    "mix_expressions",
+]
 
 PACKAGED_FOLDER: Final = Path(__file__).parent / "bundles"
 DEFAULT_BUNDLE: Final = "default"
-
-PriorChoice = str | Mapping[str, float]
-"""`training`, `default`, `uniform`, or a share for every label."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,6 +69,9 @@ class CropPredictions:
     """`(n,)`: that the crop shows a face at all; None where the bundle does not say."""
     valence_arousal: NDArray[np.float32] | None
     """`(n, 2)` in [-1, 1]; None where the bundle has no such output."""
+    others: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """What else the bundle predicts (`BundleSpec.other_outputs`), by name: `(n, labels of that
+    output)`, probabilities where it is categorical or multi-label."""
 
 
 class Bundle:
@@ -64,11 +82,11 @@ class Bundle:
         self.spec = spec
         self.card = card
         """The model card, Markdown."""
-        self.prior_name, self.prior = _resolve_prior(spec, prior)
+        self.prior_name, self.prior = resolve_prior(spec, prior)
         self._log_prior = np.log(np.maximum(self.prior, 1e-9))
-        self._session = _open_session(folder / MODEL_FILE, threads)
+        self._session = open_session(folder / MODEL_FILE, threads)
         self._output_names = [output.name for output in self._session.get_outputs()]
-        _check_session(self._session, spec, folder)
+        check_session(self._session, spec, folder)
 
     @property
     def name(self) -> str:
@@ -96,62 +114,135 @@ class Bundle:
             `(n, labels)` float32 probabilities, rows summing to 1; `(0, labels)` for no images.
 
         Raises:
-            UsageError: A picture has another shape or type.
+            UsageError: A picture has another shape or type, or the bundle is a temporal one.
         """
         return self.predict(images).probabilities
 
     def predict(self, images: Sequence[NDArray[np.uint8]]) -> CropPredictions:
         """Predict everything that the bundle knows of face crops; see `predict_crops`."""
-        count = len(images)
-        if count == 0:
-            pixels = np.zeros((0, 1, self.spec.input_size_px, self.spec.input_size_px), np.float32)
-        else:
-            pixels = np.stack([self._prepare(image, at) for at, image in enumerate(images)])
-        return self.predict_pixels(pixels)
+        return self.predict_pixels(self.prepare(images))
+
+    def prepare(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Turn face crops, as `predict_crops` takes them, into what `predict_pixels` takes."""
+        if not len(images):
+            size = self.spec.input_size_px
+            return np.zeros((0, self.spec.input_channels, size, size), np.float32)
+        return np.stack([self._prepare(image, at) for at, image in enumerate(images)])
 
     def predict_pixels(self, pixels: NDArray[np.float32]) -> CropPredictions:
-        """Predict from pictures that are prepared already: `(n, 1, size, size)`, grey in [0, 1]."""
-        spec = self.spec
-        if len(pixels) == 0:
-            return CropPredictions(
-                probabilities=np.zeros((0, len(spec.labels)), np.float32),
-                face_probabilities=np.zeros(0, np.float32) if spec.face_output else None,
-                valence_arousal=(
-                    np.zeros((0, 2), np.float32) if spec.valence_arousal_output else None
-                ),
+        """Predict from pictures that are prepared already.
+
+        Args:
+            pixels: `(n, channels, size, size)`, grey or RGB as `spec.colour` says, in [0, 1].
+
+        Raises:
+            UsageError: The bundle is a temporal one.
+        """
+        if self.spec.memory is not None:
+            raise UsageError(
+                f"expected a bundle that predicts each crop by itself; {self.name} is "
+                f"{self.spec.temporal!r} in time: "
+                "give it a track's crops with emotrace.analysis.temporal.TrackPredictor"
             )
-        values = self._session.run(self._output_names, {spec.input_name: pixels})
-        outputs = dict(zip(self._output_names, values, strict=True))
+        return self.interpret(self.score_pixels(pixels)) if len(pixels) else self.predict_nothing()
+
+    def predict_nothing(self) -> CropPredictions:
+        """Return what there is to say of no crops: arrays of no rows."""
+        spec = self.spec
+        return CropPredictions(
+            probabilities=np.zeros((0, len(spec.labels)), np.float32),
+            face_probabilities=np.zeros(0, np.float32) if spec.face_output else None,
+            valence_arousal=(np.zeros((0, 2), np.float32) if spec.valence_arousal_output else None),
+            others={
+                item.name: np.zeros((0, len(item.labels)), np.float32)
+                for item in spec.other_outputs
+            },
+        )
+
+    def score_pixels(
+        self, pixels: NDArray[np.float32], states: Sequence[NDArray[np.float32]] = ()
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return the model's own outputs, by name.
+
+        Args:
+            pixels: `(n, channels, size, size)` in [0, 1]: one picture of each of n tracks; for a
+                bundle with a window `(n, frames, channels, size, size)`, the newest picture last.
+            states: What a recurrent bundle remembers of the n tracks, in the order of its spec,
+                each `(n, *shape)`.
+
+        Returns:
+            Each output `(n, values)`; the new states under the names of their outputs.
+
+        Raises:
+            UsageError: Another number of states than the bundle has.
+        """
+        memory = self.spec.memory
+        if not isinstance(memory, RecurrentSpec):
+            values = self._session.run(self._output_names, {self.spec.input_name: pixels})
+            return dict(zip(self._output_names, values, strict=True))
+        if len(states) != len(memory.states):
+            raise UsageError(
+                f"expected {len(memory.states)} states for the recurrent bundle {self.name}; "
+                f"got {len(states)}; emotrace.analysis.temporal.TrackPredictor keeps them"
+            )
+        feed = {state.name: value for state, value in zip(memory.states, states, strict=True)}
+        feed[self.spec.input_name] = pixels[:, np.newaxis]
+        values = self._session.run(self._output_names, feed)
+        carried = {state.output for state in memory.states}
+        return {
+            name: value if name in carried else value[:, -1]
+            for name, value in zip(self._output_names, values, strict=True)
+        }
+
+    def interpret(self, outputs: Mapping[str, NDArray[np.float32]]) -> CropPredictions:
+        """Turn what `score_pixels` returned into predictions under this bundle's prior.
+
+        With several priors to compare, the model need run only once.
+        """
+        spec = self.spec
         face = valence_arousal = None
         if spec.face_output:
             # The logistic function as a tanh, which cannot overflow.
             face = 0.5 * (1 + np.tanh(0.5 * outputs[spec.face_output].reshape(-1)))
         if spec.valence_arousal_output:
-            valence_arousal = np.clip(outputs[spec.valence_arousal_output], -1, 1)
+            start = spec.valence_arousal_start or 0
+            affect = outputs[spec.valence_arousal_output][:, start : start + 2]
+            valence_arousal = np.clip(affect, -1, 1)
+        logits = {
+            item.name: outputs[item.output or item.name][:, item.start :][:, : len(item.labels)]
+            for item in spec.expression_outputs
+        }
+        rows = len(next(iter(outputs.values())))
         return CropPredictions(
-            probabilities=mix_expressions(
-                spec,
-                {o.name: outputs[o.name] for o in spec.expression_outputs},
-                self._log_prior,
-                self.prior_name,
+            probabilities=(
+                mix_expressions(spec, logits, self._log_prior, self.prior_name)
+                if logits
+                else np.zeros((rows, 0), np.float32)
             ),
             face_probabilities=face,
             valence_arousal=valence_arousal,
+            others={
+                item.name: _say_other(item, outputs[item.output]) for item in spec.other_outputs
+            },
         )
 
     def describe(self) -> dict[str, Any]:
         """Return what a result should say of the bundle that made it, ready for JSON."""
+        shares = {
+            label: round(float(share), 6)
+            for label, share in zip(self.spec.labels, self.prior, strict=True)
+        }
         return {
             "name": self.spec.name,
             "version": self.spec.version,
             "sha256": self.spec.model_sha256,
             "labels": list(self.spec.labels),
             "prior": self.prior_name,
-            "prior_shares": dict(
-                zip(self.spec.labels, (round(float(p), 6) for p in self.prior), strict=True)
-            ),
+            "prior_shares": None if self.prior_name == AS_TRAINED else shares,
             "training_data": self.spec.training_data,
             "licence": self.spec.licence,
+            "face_threshold": self.spec.face_threshold,
+            "uncertain_threshold": self.spec.uncertain_threshold,
         }
 
     def _prepare(self, image: NDArray[np.uint8], position: int) -> NDArray[np.float32]:
@@ -161,60 +252,29 @@ class Bundle:
                 f"got shape {image.shape}, type {image.dtype}"
             )
         size = self.spec.input_size_px
-        grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
-        if grey.shape != (size, size):
+        pixels: NDArray[Any] = np.ascontiguousarray(image)
+        if self.spec.colour == "grey":
+            pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+        if pixels.shape[:2] != (size, size):
             # INTER_AREA averages when shrinking (no aliasing); linear is the better one when
             # growing.
-            shrinks = min(grey.shape) > size
-            grey = cv2.resize(
-                grey, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+            shrinks = min(pixels.shape[:2]) > size
+            pixels = cv2.resize(
+                pixels, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
             )
-        return (grey.astype(np.float32) / np.float32(255))[np.newaxis]
+        return np.moveaxis(
+            pixels.reshape(size, size, -1).astype(np.float32) / np.float32(255), 2, 0
+        )
 
 
-def mix_expressions(
-    spec: BundleSpec,
-    logits: Mapping[str, NDArray[np.float32]],
-    log_prior: NDArray[np.float64],
-    prior_name: str,
-) -> NDArray[np.float32]:
-    """Turn the balanced logits of each expression output into one set of probabilities.
-
-    Args:
-        spec: Names the outputs, their labels, temperatures and weights.
-        logits: By output name, `(n, labels of that output)`.
-        log_prior: `(labels,)`.
-        prior_name: Chooses the weights.
-
-    Returns:
-        `(n, labels)` float32, rows summing to 1.
-    """
-    total: NDArray[np.float64] | None = None
-    complete: NDArray[np.float64] | None = None
-    for output in spec.expression_outputs:
-        at = [spec.labels.index(name) for name in output.labels]
-        part = _softmax(logits[output.name].astype(np.float64) / output.temperature + log_prior[at])
-        whole = np.zeros((len(part), len(spec.labels)))
-        if complete is None:
-            whole[:, at] = part
-            complete = whole
-        else:
-            # Labels that this output lacks keep the mass that the complete output gives them.
-            lacking = [i for i in range(len(spec.labels)) if i not in at]
-            whole[:, lacking] = complete[:, lacking]
-            whole[:, at] = part * (1 - complete[:, lacking].sum(axis=1, keepdims=True))
-        weight = output.weight_under(prior_name)
-        total = weight * whole if total is None else total + weight * whole
-    if total is None:
-        raise BundleError(f"expected an expression output in the spec of {spec.name}; got none")
-    mixed: NDArray[np.float32] = (total / total.sum(axis=1, keepdims=True)).astype(np.float32)
-    return mixed
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    result: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
-    return result
+def _say_other(item: OtherOutput, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    mine = values[:, item.start : item.start + len(item.labels)]
+    if item.kind == "continuous":
+        return mine
+    if item.kind == "categorical":
+        return softmax(mine.astype(np.float64)).astype(np.float32)
+    said: NDArray[np.float32] = 0.5 * (1 + np.tanh(0.5 * mine))
+    return said
 
 
 def load_bundle(
@@ -285,65 +345,3 @@ def _locate(name_or_path: str | Path) -> Path:
     raise BundleError(
         f"expected a bundle's name or folder; got {str(name_or_path)!r}; this machine has: {names}"
     )
-
-
-def _resolve_prior(spec: BundleSpec, prior: PriorChoice) -> tuple[str, NDArray[np.float64]]:
-    """Return the prior's name and its shares in the order of the labels."""
-    count = len(spec.labels)
-    if isinstance(prior, str):
-        if prior == "uniform":
-            return prior, np.full(count, 1 / count)
-        if prior not in spec.priors:
-            choices = ", ".join([*spec.priors, "uniform"])
-            raise UsageError(
-                f"expected a prior out of {choices}, or a share for each expression; got {prior!r}"
-            )
-        shares = np.asarray(spec.priors[prior], np.float64)
-        return prior, shares / shares.sum()
-    missing = [name for name in spec.labels if name not in prior]
-    unknown = [name for name in prior if name not in spec.labels]
-    if missing or unknown:
-        raise UsageError(
-            f"expected a prior share for each of {', '.join(spec.labels)}; "
-            f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}"
-        )
-    shares = np.asarray([float(prior[name]) for name in spec.labels])
-    if not np.all(np.isfinite(shares)) or np.any(shares < 0) or shares.sum() <= 0:
-        raise UsageError(f"expected prior shares of 0 or more, not all 0; got {dict(prior)}")
-    return "custom", shares / shares.sum()
-
-
-def _check_session(session: Any, spec: BundleSpec, folder: Path) -> None:
-    """Refuse a model that does not have the input and the outputs that its spec names."""
-    size = spec.input_size_px
-    wanted: dict[str, tuple[int, ...]] = {spec.input_name: (1, size, size)}
-    wanted |= {output.name: (len(output.labels),) for output in spec.expression_outputs}
-    wanted |= {name: (1,) for name in (spec.face_output,) if name}
-    wanted |= {name: (2,) for name in (spec.valence_arousal_output,) if name}
-    nodes = (*session.get_inputs(), *session.get_outputs())
-    # Of one picture, without the batch; a single value may have no axis of its own.
-    found = {node.name: tuple(node.shape[1:]) or (1,) for node in nodes}
-    for name, shape in wanted.items():
-        if found.get(name) != shape:
-            have = ", ".join(f"{other!r} {theirs}" for other, theirs in found.items())
-            raise BundleError(
-                f"expected the model in {folder} to have {name!r} of shape {shape} a picture; "
-                f"it has {have}; the bundle is damaged: get it again"
-            )
-
-
-def _open_session(model: Path, threads: int) -> Any:
-    onnxruntime = import_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Waiting threads sleep: decoding and tracking need the cores meanwhile.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises many unrelated types
-        reason = " ".join(str(error).split())[:200]
-        raise BundleError(
-            f"expected a model that onnxruntime can load in {model}; got: {reason}"
-        ) from error

@@ -144,3 +144,16 @@ CKPLUS_ACTION_UNITS: Final[tuple[int, ...]] = (
 
 AFFWILD2_ACTION_UNITS: Final[tuple[int, ...]] = (1, 2, 4, 6, 7, 10, 12, 15, 23, 24, 25, 26)
 """The units that Aff-Wild2 labels, in its files' order, from the second challenge on."""
+
+NEAREST_EMOTIONS: Final[dict[str, str]] = {**FER2013_NAMES, "calm": RAVDESS_CODES[RAVDESS_CALM]}
+"""Other people's names, in lower case, to ours; where ours have no such expression, the nearest."""
+
+
+def nearest_emotion(name: str) -> str | None:
+    """Return which of `EMOTIONS` stands for another label set's name; None where none does.
+
+    >>> nearest_emotion("Happiness"), nearest_emotion("calm"), nearest_emotion("other")
+    ('happiness', 'neutral', None)
+    """
+    plain = name.lower()
+    return plain if plain in EMOTIONS else NEAREST_EMOTIONS.get(plain)

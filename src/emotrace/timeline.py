@@ -94,6 +94,8 @@ class Prediction:
     arousal: float
     """In [-1, 1]: calm to excited."""
     valence_arousal_source: ValenceArousalSource
+    face_probability: float | None = None
+    """That the crop of this frame shows a face at all; None where the bundle does not say."""
 
     @property
     def emotion(self) -> str:
@@ -166,6 +168,13 @@ SMOOTHED_FIELDS: Final = (
     pa.field("smoothed_confidence", pa.float32()),
 )
 """Appended to `TIMELINE_SCHEMA` where smoothing was asked for; the only smoothed columns."""
+
+ADJUSTED_FIELDS: Final = (
+    pa.field("adjusted_emotion", pa.string()),
+    pa.field("adjusted_confidence", pa.float32()),
+    *(pa.field(f"adjusted_{name}", pa.float32()) for name in EMOTIONS),
+)
+"""Appended to `TIMELINE_SCHEMA`, before the smoothed columns, where a baseline was asked for."""
 
 SEGMENT_SCHEMA: Final = pa.schema(
     [

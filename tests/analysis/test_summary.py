@@ -62,6 +62,7 @@ def test_known_answer() -> None:
         "input",
         "counts",
         "faces",
+        "rejected",
         "shot_cuts_seconds",
         "detector",
         "bundle",
@@ -74,6 +75,8 @@ def test_known_answer() -> None:
     assert summary["counts"] == {"frames": 4, "frames_with_face": 3, "faces": 2, "shot_cuts": 1}
     assert summary["input"]["path"] == "a/clip.mp4"
     assert summary["notices"] == ["a notice"]
+    assert summary["rejected"]["face_threshold"] is None
+    assert summary["rejected"]["detections"] == 0
     first, second = summary["faces"]
     assert (first["first_seen_seconds"], first["last_seen_seconds"]) == (1.0, pytest.approx(1.6))
     assert first["seconds_present"] == pytest.approx(0.5)
@@ -92,6 +95,41 @@ def test_known_answer() -> None:
     )
     assert first["mean_valence"] == pytest.approx(mean_valence, abs=1e-6)
     assert second["seconds_present"] == pytest.approx(0.3)
+
+
+def test_the_uncertain_share_is_one_of_time() -> None:
+    sure, unsure = probabilities_of("fear", 0.8), probabilities_of("fear", 0.3)
+    table = make_table([0.0, 0.1, 0.4], [{1: sure}, {1: unsure}, {1: sure, 2: unsure}])
+    facts = make_facts(frame_count=3, duration_seconds=0.5)
+    shares = {}
+    for threshold in (None, 0.0, 0.3, 0.4, 0.9):
+        bundle = {"name": "b", "uncertain_threshold": threshold}
+        summary = summarize(table, facts, settings={}, bundle=bundle, detector="haar")
+        assert summary["bundle"]["uncertain_threshold"] == threshold
+        shares[threshold] = [face["uncertain_share"] for face in summary["faces"]]
+    assert shares[None] == [None, None]
+    assert shares[0.0] == [0.0, 0.0]
+    assert shares[0.4] == pytest.approx([0.6, 1.0])
+    assert shares[0.9] == [1.0, 1.0]
+
+
+def test_what_was_rejected_is_stated_with_a_notice() -> None:
+    table = make_table([0.0, 0.1], [{}, {}])
+    facts = make_facts(frame_count=2, duration_seconds=0.2)
+    said = {
+        "face_threshold": 0.2,
+        "are_dropped": True,
+        "detections": 3,
+        "tracks": 2,
+        "whole_tracks": 1,
+    }
+    summary = summarize(
+        table, facts, settings={}, bundle={}, detector="haar", notices=["first"], rejected=said
+    )
+    assert summary["rejected"] == said
+    first, second = summary["notices"]
+    assert first == "first"
+    assert second.startswith("3 boxes on 2 tracks did not look like a face to the model: left out")
 
 
 @given(tables())

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emotrace.analysis import batch
+from emotrace.analysis.baseline import BaselineSettings
 from emotrace.analysis.batch import OutputChoice
 from emotrace.analysis.outcomes import BatchReport, InputOutcome
 from emotrace.analysis.pipeline import Progress
@@ -135,6 +136,22 @@ def test_no_smoothing_reaches_the_library(call: Call, library: Library) -> None:
     assert settings.segmentation == replace(SegmentSettings(), smoothing=None)
 
 
+@pytest.mark.parametrize(
+    ("words", "baseline"),
+    [
+        ("", None),
+        ("--neutral-baseline", BaselineSettings()),
+        ("--neutral-from 0.5-4", BaselineSettings(reference_seconds=(0.5, 4.0))),
+        ("--neutral-baseline --neutral-from 0-4", BaselineSettings(reference_seconds=(0, 4))),
+    ],
+)
+def test_the_neutral_baseline_reaches_the_library(
+    call: Call, library: Library, words: str, baseline: BaselineSettings | None
+) -> None:
+    call("analyze", "a.mp4", *words.split())
+    assert library.called["settings"].baseline == baseline
+
+
 def test_help_states_the_true_default_of_smoothing(call: Call) -> None:
     window = SmoothingSettings().window_seconds
     assert f"probabilities stay raw. (default: {window})" in call("analyze", "--help").out
@@ -151,6 +168,8 @@ def test_help_states_the_true_default_of_smoothing(call: Call) -> None:
         ("--smoothing -1", "above 0 seconds; got -1"),
         ("--smoothing nan", "above 0 seconds; got nan"),
         ("--smoothing 1 --no-smoothing", "got both"),
+        ("--neutral-from 5", "like 0-5; got '5'"),
+        ("--neutral-from 5-2", "START before END; got 5 2"),
         ("--prior happy", "default, training, uniform"),
         ("--prior anger=0.5,joy=0.5", "got 'joy'"),
         ("--prior anger=1", "contempt, disgust, fear, happiness, neutral, sadness, surprise are"),

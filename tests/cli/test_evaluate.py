@@ -1,65 +1,94 @@
+"""`emotrace evaluate`: what it prints, writes and refuses, on a few faces."""
+
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from emotrace.cli.app import main
-from emotrace.labels import EMOTIONS
+from emotrace.training.robustness import CONDITIONS
+from tests.datasets.fake_ferplus import write_fake_ferplus
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Call
 
 
-def scores(accuracy: float) -> dict[str, Any]:
-    row = dict.fromkeys(EMOTIONS, 1)
-    return {
-        "n": 8,
-        "accuracy": accuracy,
-        "accuracy_interval_95": [accuracy - 0.1, accuracy + 0.1],
-        "unweighted_average_recall": 0.5,
-        "macro_f1": 0.4,
-        "calibration_error": 0.02,
-        "recall": dict.fromkeys(EMOTIONS, 0.125),
-        "confusion_matrix": dict.fromkeys(EMOTIONS, row),
-        "without_duplicates": {"n": 7, "accuracy": 0.25, "unweighted_average_recall": 0.3},
-    }
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fake_ferplus(tmp_path_factory.mktemp("data"), train=8, validation=16, test=24)
 
 
-def stand_in(*_: object, **__: object) -> dict[str, Any]:
-    scored = {name: scores(0.75) for name in ("majority", "argmax", "fer2013")}
-    of_prior = {**scored, "kl_divergence_to_votes": 0.3}
-    priors = {"training": of_prior, "default": of_prior, "uniform": of_prior}
-    return {"split": "test", "priors": priors}
+def test_a_wrong_folder_is_one_line(call: Call, tmp_path: Path) -> None:
+    said = call("evaluate", "default", "ferplus", tmp_path)
+    assert (said.code, len(said.error_lines)) == (1, 1)
+    assert "ferplus.parquet" in said.err
 
 
-def test_a_wrong_folder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", "default", "ferplus", str(tmp_path)]) == 1
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1
-    assert "ferplus.parquet" in lines[0]
+def test_an_unknown_data_set_is_wrong_usage(call: Call) -> None:
+    said = call("evaluate", "default", "nonesuch", ".")
+    assert said.code == 2
+    assert "ferplus" in said.err
 
 
-def test_an_unknown_data_set_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", "default", "nonesuch", "."]) == 2
-    assert "ferplus" in capsys.readouterr().err
+def test_an_unknown_bundle_is_named(call: Call, data: Path) -> None:
+    said = call("evaluate", "nothing", "ferplus", data)
+    assert said.code == 1
+    assert "got 'nothing'" in said.err
 
 
-def test_the_tables_show_what_was_scored(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_tables_fit_the_terminal_and_say_what_json_says(call: Call, data: Path) -> None:
+    shown = call("evaluate", "default", "ferplus", data, "--robustness")
+    assert shown.code == 0
+    assert max(len(line.rstrip()) for line in shown.out.splitlines()) <= 80
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown.out  # no cell is cut short
+    result: dict[str, Any] = json.loads(
+        call("evaluate", "default", "ferplus", data, "--robustness", "--json").out
+    )
+    assert result["split"] == "test"
+    lines = [" ".join(line.split()) for line in shown.out.splitlines()]
+    for prior in ("training", "default", "uniform"):
+        score = result["priors"][prior]["majority"]
+        low, high = score["accuracy_interval_95"]
+        start = f"FER+ majority {score['n']} {prior} {100 * score['accuracy']:.1f} "
+        assert any(
+            line.startswith(f"{start}{100 * low:.1f}-{100 * high:.1f} ") for line in lines
+        ), start
+    for condition in CONDITIONS:
+        assert any(line.startswith(condition.name) for line in lines)
+    assert any("parameters" in line and "multiply-adds" in line for line in lines)
+    assert any("ms a face" in line for line in lines)
+    assert any(line.startswith("KL to the votes") for line in lines)
+    assert any("flips at test time" in line for line in lines)
+
+
+def test_another_split_can_be_scored(call: Call, data: Path) -> None:
+    said = call("evaluate", "default", "ferplus", data, "--split", "validation", "--json")
+    result = json.loads(said.out)
+    assert result["split"] == "validation"
+    assert result["priors"]["default"]["argmax"]["n"] == 16
+    assert "robustness" not in result
+
+
+def test_numbers_pictures_and_a_page_are_written(call: Call, data: Path, tmp_path: Path) -> None:
+    said = call("evaluate", "default", "ferplus", data, "--out", tmp_path / "scores", "--json")
+    assert said.code == 0
+    names = {path.name for path in (tmp_path / "scores").iterdir()}
+    assert names == {
+        "evaluation.json", "evaluation.html", "confusion.png", "recall.png", "reliability.png",
+        "coverage.png",
+    }  # fmt: skip
+    assert json.loads((tmp_path / "scores" / "evaluation.json").read_text()) == json.loads(said.out)
+    assert len(said.error_lines) == len(names)
+
+
+def test_without_matplotlib_it_says_so_before_the_work(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emotrace.training.evaluation.evaluate_ferplus", stand_in)
-    out = tmp_path / "scores"
-    assert main(["evaluate", "default", "ferplus", str(tmp_path), "--out", str(out)]) == 0
-    shown = capsys.readouterr().out
-    assert "75.0%" in shown
-    assert "65.0-85.0" in shown
-    assert "n = 7" in shown
-    assert json.loads((out / "evaluation.json").read_text())["split"] == "test"
-
-
-def test_json_is_json(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("emotrace.training.evaluation.evaluate_ferplus", stand_in)
-    assert main(["evaluate", "default", "ferplus", str(tmp_path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["priors"]["uniform"]["majority"]["n"] == 8
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    said = call("evaluate", "default", "ferplus", tmp_path / "none", "--out", tmp_path / "scores")
+    assert (said.code, len(said.error_lines)) == (1, 1)
+    assert 'pip install "emotrace[train]"' in said.err
+    assert not (tmp_path / "scores").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -206,3 +207,17 @@ def test_mixing_follows_the_folded_beta_distribution(alpha: float) -> None:
         return stats.beta.cdf(x, alpha, alpha) - stats.beta.cdf(1 - x, alpha, alpha)
 
     assert stats.kstest(drawn, folded).pvalue > 0.001
+
+
+def test_a_codec_changes_the_chosen_faces_as_a_jpeg_of_that_quality_does() -> None:
+    images = faces(40)
+    half = dataclasses.replace(NOTHING, jpeg_probability=0.5, jpeg_quality=(30, 30))
+    coded = augment(images, half, seeded())
+    plain = augment(images, NOTHING, seeded())
+    is_coded = (coded != plain).flatten(1).any(dim=1)
+    assert 8 < int(is_coded.sum()) < 32
+    at = int(is_coded.nonzero()[0])
+    grey = (plain[at, 0] * 255).round().to(torch.uint8).numpy()
+    _, data = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, 30])
+    expected = np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), np.float32)
+    np.testing.assert_allclose(coded[at, 0].numpy() * 255, expected, atol=1e-3)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from emotrace.bundle import mix_expressions
 from emotrace.bundle_spec import BundleSpec, ExpressionOutput
 from emotrace.faces.crop import CropGeometry
 from emotrace.labels import EMOTIONS, FER2013_EMOTIONS
+from emotrace.metrics import expected_calibration_error
 from emotrace.training.calibration import (
+    FER2013_PRIOR,
     MIXTURE_WEIGHTS,
     PRIOR_POWERS,
+    TrainingShares,
     Validation,
+    calibrate,
     choose_prior_power,
     choose_weight,
     fit_temperature,
@@ -91,6 +100,7 @@ def make_validation(votes: np.ndarray, logits: dict[str, np.ndarray]) -> Validat
         logits={name: value.astype(np.float32) for name, value in logits.items()},
         vote_shares=votes.astype(np.float32),
         majority=np.where(votes.sum(axis=1) > 0, votes.argmax(axis=1), -1),
+        argmax=votes.argmax(axis=1),
         fer2013=np.full(len(votes), -1),
     )
 
@@ -143,3 +153,120 @@ def test_faces_without_a_label_do_not_count_for_the_power() -> None:
     data = make_validation(truth, {"a": logits, "b": np.delete(logits, 1, axis=1)})
     _, rows = choose_prior_power(make_spec(), data, UNIFORM)
     assert all(row["accuracy"] == 1 for row in rows)
+
+
+def test_the_power_of_fer2013s_prior_is_judged_by_its_own_labels() -> None:
+    """FER+ would have it uniform; FER2013's labels would not."""
+    prior = np.array([0.02, 0.02, 0.02, 0.02, 0.88, 0.02, 0.02])
+    neutral, fear = EMOTIONS.index("neutral"), EMOTIONS.index("fear")
+    seven = {name: at for at, name in enumerate(FER2013_EMOTIONS)}
+    second = np.full((10, 7), -9.0)
+    second[:, seven["neutral"]], second[:, seven["fear"]] = 0.0, 0.3
+    data = make_validation(np.eye(8)[[fear] * 10], {"a": np.zeros((10, 8)), "b": second})
+    data = dataclasses.replace(data, fer2013=np.full(10, neutral))
+    spec = with_weights(make_spec(), {FER2013_PRIOR: 0.0})
+    power, rows = choose_prior_power(spec, data, prior, name=FER2013_PRIOR)
+    assert power > 0
+    assert rows[0] == {"power": 0, "accuracy": 0, "recall": 0}
+    assert rows[-1] == {"power": 1, "accuracy": 1, "recall": 1}
+
+
+def make_faces(count: int = 4000) -> tuple[Validation, TrainingShares]:
+    """Ten annotators who vote by what the picture shows; a network that sees part of it.
+
+    Votes are drawn from softmax(z + log prior), so that shares are softer than the top vote.
+    """
+    generator = np.random.default_rng(3)
+    prior = np.array([0.1, 0.02, 0.02, 0.05, 0.25, 0.3, 0.14, 0.12])
+    first = generator.normal(0, 2, (count, 8))
+    shares = softmax(first + np.log(prior))
+    votes = np.stack([generator.multinomial(10, row) for row in shares]) / 10
+    others = [at for at in range(8) if EMOTIONS[at] != "contempt"]
+    labels = np.array([others[at] for at in (first + np.log(prior))[:, others].argmax(axis=1)])
+    seen = 2 * (first + generator.normal(0, 0.7, (count, 8)))  # and is too sure of what it sees
+    second = first[:, others] + generator.normal(0, 1, (count, 7))
+    data = make_validation(votes, {"a": seen, "b": second})
+    data = dataclasses.replace(data, fer2013=np.where(np.arange(count) % 10 == 0, -1, labels))
+    return data, TrainingShares(ferplus=prior, fer2013=prior[others] / prior[others].sum())
+
+
+def predict(spec: BundleSpec, data: Validation, name: str) -> np.ndarray:
+    prior = np.array(spec.priors.get(name, tuple(UNIFORM)))
+    return mix_expressions(spec, data.logits, np.log(np.maximum(prior, 1e-9)), name)
+
+
+@pytest.fixture(scope="module")
+def calibrated() -> tuple[BundleSpec, dict[str, Any], Validation]:
+    data, shares = make_faces()
+    spec, found = calibrate(make_spec(), data, shares)
+    return spec, found, data
+
+
+def test_confidence_becomes_the_chance_that_most_annotators_agree(
+    calibrated: tuple[BundleSpec, dict[str, Any], Validation],
+) -> None:
+    spec, found, data = calibrated
+    assert 2 < spec.expression_outputs[0].temperature < 3  # undoes the excess
+    for name in ("training", "default", "uniform"):
+        before = predict(dataclasses.replace(spec, temperatures={}), data, name)
+        after = predict(spec, data, name)
+        np.testing.assert_array_equal(before.argmax(axis=1), after.argmax(axis=1))
+        errors = [expected_calibration_error(data.argmax, p) for p in (before, after)]
+        assert errors[1] < min(0.04, 0.8 * errors[0])
+        assert found["temperatures"][name]["calibration_error"] == pytest.approx(errors[1])
+        assert found["temperatures"][name]["calibration_error_before"] == pytest.approx(errors[0])
+        assert spec.temperatures[name] < 1  # surer than the shares of the votes
+    assert spec.temperatures["custom"] == spec.temperatures["default"]
+
+
+def test_everything_that_is_chosen_is_stated(
+    calibrated: tuple[BundleSpec, dict[str, Any], Validation],
+) -> None:
+    spec, found, data = calibrated
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    best = max(found["prior_sweep"], key=lambda row: row["accuracy"] + row["recall"])
+    np.testing.assert_allclose(
+        spec.priors["default"], temper_prior(np.array(spec.priors["training"]), best["power"])
+    )
+    first, second = spec.expression_outputs
+    for name in ("default", "uniform", "custom"):
+        assert (first.weights[name], second.weights[name]) == (0.5, 0.5)
+    assert (first.weights[FER2013_PRIOR], second.weights[FER2013_PRIOR]) == (0, 1)
+    kept = found["uncertain"]
+    assert spec.uncertain_threshold == kept["threshold"]
+    sure = predict(spec, data, "default")
+    sure_enough = sure.max(axis=1) >= kept["threshold"]
+    hits = sure.argmax(axis=1) == data.argmax
+    assert kept["coverage"] == pytest.approx(sure_enough.mean())
+    assert kept["accuracy"] == pytest.approx(hits[sure_enough].mean())
+    assert 0.4 < kept["threshold"] < 0.6  # calibrated: wrong as often as right
+    assert kept["accuracy_of_dropped"] < 0.5
+    above = sure.max(axis=1) >= found["sure"]["threshold"]
+    below = sure.max(axis=1) >= found["sure"]["threshold"] - 0.01
+    assert hits[above].mean() >= 0.9 > hits[below].mean()
+
+
+def test_under_fer2013s_prior_its_output_answers_alone(
+    calibrated: tuple[BundleSpec, dict[str, Any], Validation],
+) -> None:
+    spec, _, data = calibrated
+    found = predict(spec, data, FER2013_PRIOR)
+    assert found[:, EMOTIONS.index("contempt")].max() < 1e-5
+    seven = [EMOTIONS.index(name) for name in FER2013_EMOTIONS]
+    logits = data.logits["b"] / spec.expression_outputs[1].temperature
+    log_prior = np.log(np.array(spec.priors[FER2013_PRIOR])[seven])
+    expected = softmax((logits + log_prior) / spec.temperatures[FER2013_PRIOR])
+    np.testing.assert_allclose(found[:, seven], expected, atol=1e-6)
+    known = data.fer2013 >= 0
+    assert (found.argmax(axis=1) == data.fer2013)[known].mean() > 0.6
+
+
+def test_an_expression_that_is_never_shown_leaves_numbers(
+    calibrated: tuple[BundleSpec, dict[str, Any], Validation],
+) -> None:
+    data, shares = make_faces(200)
+    without = shares.ferplus.copy()
+    without[EMOTIONS.index("disgust")] = 0
+    spec, _ = calibrate(make_spec(), data, dataclasses.replace(shares, ferplus=without))
+    for name in (*spec.priors, "uniform"):
+        assert np.isfinite(predict(spec, data, name)).all()

@@ -22,6 +22,7 @@ from emotrace.labels import EMOTIONS
 from emotrace.models.compact import CompactNet
 from emotrace.models.compact_options import CompactNetOptions
 from emotrace.training.calibration import PRIOR_POWERS, temper_prior
+from emotrace.training.card import write_card
 from emotrace.training.evaluation import evaluate_ferplus
 from emotrace.training.export import (
     _compare,
@@ -29,8 +30,11 @@ from emotrace.training.export import (
     export_run,
     fuse_and_round,
     measure_cost,
+    recipe_from_record,
 )
+from emotrace.training.face_head import FaceHeadFit
 from emotrace.training.fit import fit, load_averaged_network
+from emotrace.training.seeds import summarise_seeds, with_seeds
 from tests.datasets.fake_ferplus import write_fake_ferplus
 from tests.training.tiny import TINY_NETWORK, TINY_RECIPE
 
@@ -95,7 +99,7 @@ def test_it_holds_no_pickle_and_the_weights_in_16_bits(exported: Path, run: Path
 
 
 def test_the_bundle_says_what_torch_says(bundle: Bundle, run: Path, data: Path) -> None:
-    """The whole way by hand: averaged weights, temperatures, prior, mixture."""
+    """The whole way by hand: averaged weights, temperatures, prior, mixture, its temperature."""
     network = load_averaged_network(TINY_RECIPE, run / "checkpoints" / "last.ckpt")
     grey = load_ferplus(data, "test").images
     with torch.inference_mode():
@@ -113,6 +117,8 @@ def test_the_bundle_says_what_torch_says(bundle: Bundle, run: Path, data: Path) 
     b[:, rest] = torch.softmax(output.fer2013_logits / second.temperature + log_prior[rest], dim=1)
     b[:, rest] *= 1 - a[:, [EMOTIONS.index("contempt")]]
     expected = first.weights["default"] * a + second.weights["default"] * b
+    expected = expected ** (1 / bundle.spec.temperatures["default"])
+    expected = expected / expected.sum(dim=1, keepdim=True)
     np.testing.assert_allclose(found.probabilities, expected.numpy(), atol=2e-3)
 
 
@@ -123,34 +129,104 @@ def test_its_spec_states_priors_results_and_cost(
     shares = vote_shares(load_ferplus(data, "train").votes)
     training = shares.sum(axis=0) / shares.sum()
     np.testing.assert_allclose(spec.priors["training"], training, rtol=1e-5)
-    sweep = spec.results["validation_prior_sweep"]
+    sweep = spec.results["validation"]["prior_sweep"]
     assert [row["power"] for row in sweep] == list(PRIOR_POWERS)
     best = max(sweep, key=lambda row: row["accuracy"] + row["recall"])["power"]
     np.testing.assert_allclose(spec.priors["default"], temper_prior(training, best), rtol=1e-5)
-    for name in ("training", "default", "uniform", "custom"):
+    for name in ("training", "default", "uniform", "custom", "fer2013"):
         assert sum(output.weights[name] for output in spec.expression_outputs) == 1
+        assert 0.3 <= spec.temperature_under(name) <= 3
     assert all(0.3 <= output.temperature <= 3 for output in spec.expression_outputs)
-    assert spec.results["test"] == evaluate_ferplus(exported, data)
+    tested = evaluate_ferplus(exported, data, robustness=True)
+    assert spec.results["test"] == {
+        name: value for name, value in tested.items() if name not in ("curves", "cost")
+    }
     assert spec.results["cost"]["parameters"] > 0
+    assert spec.training_data.endswith("(64 faces)")
+    assert spec.uncertain_threshold == spec.results["validation"]["uncertain"]["threshold"]
+    assert spec.face_threshold is None
+    assert spec.crop.align == "eyes"
+    trained = spec.results["training"]
+    assert (trained["epochs"], trained["seed"]) == (2, 0)
+    assert recipe_from_record(trained["recipe"]) == TINY_RECIPE
     assert json.loads((exported / SPEC_FILE).read_text())["format"] == 1
 
 
 def test_its_card_states_the_measured_numbers(bundle: Bundle) -> None:
     card = bundle.card
+    text = " ".join(card.split())
     scores = bundle.spec.results["test"]["priors"]
     assert card.startswith("# tiny ")
     assert f"{bundle.spec.results['cost']['parameters']:,} parameters" in card
-    assert "2 epochs, seed 0" in card
+    assert "2 epochs, seed 0" in text
     for prior in ("training", "default", "uniform"):
         score = scores[prior]["majority"]
-        row = next(x for x in card.splitlines() if x.startswith("| FER+ majority") and prior in x)
-        assert f"| {score['n']:,} |" in row
-        assert f"| {100 * score['accuracy']:.1f} % (" in row
-        assert f"| {100 * score['unweighted_average_recall']:.1f} % |" in row
+        rows = [x for x in card.splitlines() if x.startswith("| FER+ majority |") and prior in x]
+        cells = [cell.strip() for cell in rows[0].split("|")]
+        assert f"{100 * score['accuracy']:.1f}" in cells
+        assert f"{100 * score['unweighted_average_recall']:.1f}" in cells
     without = scores["training"]["majority"]["without_duplicates"]
-    assert f"(n = {without['n']}, majority protocol" in card
-    assert bundle.spec.licence in card
-    assert "what a person feels" in card  # that it is no readout of it
+    assert f"n = {without['n']}." in text
+    assert bundle.spec.licence in text
+    assert "what a person feels" in text  # that it is no readout of it
+    assert "## Badly framed, lit or coded faces" in card
+    assert "## Another seed" not in card
+    assert "## Is it a face at all?" not in card
+
+
+def test_its_card_states_what_else_is_known(bundle: Bundle) -> None:
+    spec, numbers = bundle.spec, {"threshold": 0.25, "n": 40, "faces_rejected": 0.025}
+    results = {**spec.results, "test": {**spec.results["test"], "not_face": numbers}}
+    results["face_head"] = {"not_faces": 500.0, "not_faces_refused": 0.931}
+    kept = {"threshold": 0.61, "n": 40, "coverage": 0.7, "accuracy": 0.9}
+    kept["accuracy_of_dropped"] = 0.5
+    by_expression = {"fear": 0.4, "happiness": 0.9}
+    results["validation"] = {
+        **results["validation"],
+        "uncertain": {**kept, "coverage": 0.75},
+        "sure": {**kept, "threshold": 0.73, "coverage": 0.62},
+    }
+    results["test"]["uncertain"] = {
+        "argmax": kept, "majority": kept, "kept_by_expression": by_expression
+    }  # fmt: skip
+    full = dataclasses.replace(spec, face_threshold=0.25, uncertain_threshold=0.61, results=results)
+    text = " ".join(write_card(full).split())
+    assert "Below a confidence of 0.61 a prediction counts as uncertain" in text
+    assert "75.0 % of the faces were kept" in text
+    assert (
+        "keeps 70.0 % of all faces; 90.0 % of those are right, of the dropped ones 50.0 %" in text
+    )
+    assert "Of fear it keeps least: 40.0 %" in text
+    assert "nine in ten right takes 0.73, which kept 62.0 % on validation" in text
+    assert "face probability is below 0.250" in text
+    assert "of the 40 test faces, 2.50 % fall below it" in text
+    assert "Of 500 pictures without a face that took no part in the fit, 93.1 % do" in text
+    another = {**results, "training": {**results["training"], "seed": 1}}
+    others = dataclasses.replace(full, results=another)
+    with_spread = with_seeds(full, summarise_seeds([full, others]))
+    assert "trained from 2 seeds" in " ".join(write_card(with_spread).split())
+
+
+def test_a_face_head_can_be_fitted_again(run: Path, tmp_path: Path) -> None:
+    """A head that calls bright pictures faces, whatever the others say."""
+    seen: list[nn.Module] = []
+
+    def refit(network: CompactNet) -> FaceHeadFit:
+        seen.append(network)
+        width = network.face_head.in_channels
+        weight = np.zeros(width, np.float32)
+        return FaceHeadFit(weight=weight, bias=-2.0, threshold=0.125, held_out={"faces": 24.0})
+
+    folder = export_run(run, tmp_path / "bundle", refit_face_head=refit, align="none")
+    bundle = load_bundle(folder)
+    assert isinstance(seen[0], CompactNet)
+    assert not seen[0].training
+    assert (bundle.spec.face_threshold, bundle.spec.crop.align) == (0.125, "none")
+    assert bundle.spec.results["face_head"] == {"faces": 24.0}
+    found = bundle.predict([np.full((48, 48, 3), 100, np.uint8)])
+    assert found.face_probabilities is not None
+    assert found.face_probabilities[0] == pytest.approx(1 / (1 + np.exp(2)), abs=1e-3)
+    assert bundle.spec.results["test"]["not_face"]["faces_rejected"] == 1
 
 
 def test_data_elsewhere_can_be_named(run: Path, data: Path, tmp_path: Path) -> None:
@@ -163,7 +239,7 @@ def test_a_run_that_is_not_finished_is_refused(run: Path, tmp_path: Path) -> Non
     longer = tmp_path / "run"
     shutil.copytree(run, longer)
     record = json.loads((longer / "run.json").read_text())
-    record["recipe"]["cycles"] = 3
+    record["recipe"]["epochs"] = 3
     (longer / "run.json").write_text(json.dumps(record))
     with pytest.raises(TrainingError, match=r"a finished run of 3 epochs in .*; it has done 2; go"):
         export_run(longer, tmp_path / "bundle")

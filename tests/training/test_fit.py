@@ -87,6 +87,21 @@ def test_a_run_that_was_stopped_and_resumed_is_the_run_that_was_not(
     assert count_epochs(last) == 2
     for part in ("state_dict", "optimizer_states", "lr_schedulers"):
         assert_same(state_of(run)[part], state_of(finished)[part], part)
+    for folder, epoch in (("csv", "0"), ("csv-from-epoch-1", "1")):
+        header, *rows = (run / folder / "metrics.csv").read_text().splitlines()
+        at = header.split(",").index("epoch")
+        assert {row.split(",")[at] for row in rows} >= {epoch}, folder
+
+
+def test_a_finished_run_can_be_polished_as_if_it_had_been_meant_to(
+    data: Path, tmp_path: Path
+) -> None:
+    polished = dataclasses.replace(TINY_RECIPE, polish_epochs=1)
+    train(data, tmp_path / "at-once", polished)
+    train(data, tmp_path / "later")
+    train(data, tmp_path / "later", polished, resume=True)
+    assert count_epochs(tmp_path / "later" / "checkpoints" / "last.ckpt") == 3
+    assert_same(*(state_of(tmp_path / name)["state_dict"] for name in ("later", "at-once")))
 
 
 def test_the_same_recipe_gives_the_same_weights_and_another_seed_others(
@@ -111,7 +126,7 @@ def test_every_epoch_meets_other_faces(
         return step(self, batch, batch_index)
 
     monkeypatch.setattr(ExpressionModule, "training_step", watching)
-    train(data, tmp_path / "run", dataclasses.replace(TINY_RECIPE, cycles=3))
+    train(data, tmp_path / "run", dataclasses.replace(TINY_RECIPE, epochs=3))
     assert [len(sums) for sums in seen.values()] == [4, 4, 4]
     assert not set(seen[0]) & set(seen[1])
     assert not set(seen[1]) & set(seen[2])
@@ -148,7 +163,7 @@ def test_the_averaged_weights_come_back_ready_for_evaluation(finished: Path) -> 
 
 
 def test_a_finished_run_that_is_resumed_stays_as_it_is(data: Path, tmp_path: Path) -> None:
-    short = dataclasses.replace(TINY_RECIPE, cycles=1)
+    short = dataclasses.replace(TINY_RECIPE, epochs=1)
     train(data, tmp_path, short)
     before = state_of(tmp_path)["state_dict"]
     train(data, tmp_path, short, resume=True)
@@ -187,7 +202,7 @@ def test_an_expression_that_no_training_image_shows_does_not_stop_training(tmp_p
         for row in make_rows(split, 32, 3)
     ]
     write_rows(rows, tmp_path)
-    train(tmp_path, tmp_path / "run", dataclasses.replace(TINY_RECIPE, cycles=1))
+    train(tmp_path, tmp_path / "run", dataclasses.replace(TINY_RECIPE, epochs=1))
     weights = state_of(tmp_path / "run")["state_dict"]
     assert all(bool(torch.isfinite(value.float()).all()) for value in weights.values())
     assert math.isfinite(weights["ferplus_log_prior"].min())

@@ -11,7 +11,7 @@ import torch
 
 from emotrace.models.compact import CompactNetOutput
 from emotrace.training.batches import FaceBatch, SamplingPriors
-from emotrace.training.module import ExpressionModule, _moving_average
+from emotrace.training.module import ExpressionModule, _moving_average, _shrink
 from emotrace.training.recipe import DefaultRecipe
 from tests.training.tiny import TINY_RECIPE
 
@@ -37,7 +37,7 @@ def learning_rates(recipe: DefaultRecipe, steps_per_epoch: int) -> list[float]:
 
 
 def test_the_rate_rises_for_the_warm_up_then_falls_as_a_half_cosine() -> None:
-    recipe = dataclasses.replace(TINY_RECIPE, epochs=4, cycles=1, warmup_epochs=1.0)
+    recipe = dataclasses.replace(TINY_RECIPE, epochs=4, warmup_epochs=1.0)
     rates = learning_rates(recipe, 10)
     assert rates[:10] == pytest.approx([0.1 * step / 10 for step in range(1, 11)])
     fall = [0.05 * (1 + math.cos(math.pi * step / 30)) for step in range(30)]
@@ -45,27 +45,52 @@ def test_the_rate_rises_for_the_warm_up_then_falls_as_a_half_cosine() -> None:
     assert rates[-1] < 0.001
 
 
-def test_each_further_cycle_starts_lower_without_a_warm_up() -> None:
-    recipe = dataclasses.replace(TINY_RECIPE, epochs=2, cycles=3, restart_factor=0.5)
-    rates = learning_rates(recipe, 20)
-    assert max(rates) == pytest.approx(0.1)
-    assert rates.index(max(rates)) in {19, 20}
-    for cycle in (1, 2):
-        start = 40 * cycle
-        assert rates[start] == pytest.approx(0.1 * 0.5**cycle)
-        assert rates[start - 1] < 0.001
-        later = rates[start : start + 40]
-        assert later == sorted(later, reverse=True)
+def test_refinement_and_growing_leave_the_one_cosine_as_it_is() -> None:
+    plain = dataclasses.replace(TINY_RECIPE, epochs=6, refine_epochs=0, growing_share=0.0)
+    changed = dataclasses.replace(plain, refine_epochs=2, first_size_px=16, growing_share=0.5)
+    rates = learning_rates(changed, 20)
+    assert rates == learning_rates(plain, 20)
+    falls = rates[20:]
+    assert falls == sorted(falls, reverse=True)
+    assert len(set(falls)) == 100
 
 
-def test_refinement_starts_low_and_ends_at_nothing() -> None:
-    recipe = dataclasses.replace(TINY_RECIPE, epochs=2, cycles=1, refine_epochs=1)
-    rates = learning_rates(recipe, 20)
-    assert len(rates) == 60
-    assert rates[39] < 0.001
-    assert rates[40] == pytest.approx(0.1 * recipe.refine_factor)
-    assert rates[40:] == sorted(rates[40:], reverse=True)
+def test_polishing_is_a_second_lower_fall_that_leaves_the_first_as_it_is() -> None:
+    plain = dataclasses.replace(TINY_RECIPE, epochs=4)
+    polished = dataclasses.replace(plain, polish_epochs=2, polish_factor=0.3)
+    rates = learning_rates(polished, 20)
+    assert rates[:80] == pytest.approx(learning_rates(plain, 20))
+    assert rates[80] == pytest.approx(0.3 * polished.learning_rate)
+    assert rates[80:] == sorted(rates[80:], reverse=True)
     assert rates[-1] < 0.001
+
+
+def test_the_whole_run_may_be_warm_up() -> None:
+    recipe = dataclasses.replace(TINY_RECIPE, epochs=1, warmup_epochs=1.0)
+    assert learning_rates(recipe, 4) == pytest.approx([0.025, 0.05, 0.075, 0.1])
+
+
+def test_faces_are_made_smaller_without_aliasing() -> None:
+    faces = torch.rand(2, 1, 48, 48)
+    assert torch.equal(_shrink(faces, 48), faces)
+    columns = torch.arange(48).remainder(2).float().expand(1, 1, 48, 48)
+    small = _shrink(columns, 16)
+    assert small.shape == (1, 1, 16, 16)
+    # Lines of one pixel become even grey; without averaging they would become other lines.
+    torch.testing.assert_close(small[..., 2:-2], torch.full((1, 1, 16, 12), 0.5), atol=0.06, rtol=0)
+
+
+def test_the_network_meets_faces_of_the_epochs_size() -> None:
+    recipe = dataclasses.replace(TINY_RECIPE, epochs=4, first_size_px=16, growing_share=1.0)
+    module = make_module(recipe).train()
+    seen: list[int] = []
+    module.network.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape[-1]))
+    for epoch in range(4):
+        step_of(module, epoch, 0)
+    assert seen == [16, 16, 32, 32]
+    seen.clear()
+    step_of(module, 4, 0)
+    assert seen == [48]
 
 
 def test_only_convolution_weights_decay() -> None:

@@ -11,9 +11,9 @@ from emotrace.training.recipe import DefaultRecipe
 TINY_NETWORK = CompactNetOptions(stem_width=4, widths=(8, 16), blocks=(1, 1))
 TINY_RECIPE = DefaultRecipe(
     network=TINY_NETWORK,
-    epochs=1,
-    cycles=2,
+    epochs=2,
     refine_epochs=0,
+    polish_epochs=0,
     batch_size=16,
     mixed_precision=False,
     threads=1,

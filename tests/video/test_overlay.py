@@ -75,6 +75,20 @@ def test_box_label_and_bars_are_there() -> None:
     assert (image[210:430, 410:590] == 90).all()
 
 
+def test_an_uncertain_label_is_paler_and_as_large_elsewhere() -> None:
+    result = frame_with(face((400, 200, 200, 240)))
+    confidence = result.faces[0].prediction.confidence
+    sure = draw_frame_result(grey(720, 1280), result)
+    assert (draw_frame_result(grey(720, 1280), result, uncertain_below=confidence) == sure).all()
+    unsure = draw_frame_result(grey(720, 1280), result, uncertain_below=confidence + 1e-3)
+    full = count_color(sure, face_color(1)), count_color(unsure, face_color(1))
+    # The box keeps its colour; the label's ground is lighter in every channel.
+    assert 0 < full[1] < 0.7 * full[0]
+    line = rgb_from_hex(face_color(1))
+    pale = np.array([(value + 2 * 255) // 3 for value in line], np.uint8)
+    assert int((unsure == pale).all(axis=2).sum()) > 0.6 * (full[0] - full[1])
+
+
 def test_a_tracked_face_has_a_dashed_box() -> None:
     box = (400.0, 200.0, 200.0, 240.0)
     shares = {}

@@ -31,10 +31,14 @@ class AnnotatedVideoSink:
     Args:
         folder: Where to write.
         source: The input, for its audio.
+        uncertain_below: Predictions with a lower confidence are marked; None marks none.
     """
 
-    def __init__(self, folder: str | Path, *, source: str | Path) -> None:
+    def __init__(
+        self, folder: str | Path, *, source: str | Path, uncertain_below: float | None = None
+    ) -> None:
         self._folder, self._source = Path(folder), Path(source)
+        self._uncertain_below = uncertain_below
         self._first: tuple[NDArray[np.uint8], float] | None = None
         self._writer: VideoWriter | None = None
 
@@ -44,7 +48,7 @@ class AnnotatedVideoSink:
         Raises:
             OutputError: The system refuses the write.
         """
-        picture = draw_frame_result(frame.image_rgb, result)
+        picture = draw_frame_result(frame.image_rgb, result, uncertain_below=self._uncertain_below)
         if self._first is None:
             self._first = (picture, frame.timestamp_seconds)
             return

@@ -260,7 +260,13 @@ class _Runner:
             with ExitStack() as stack:
                 table = stack.enter_context(TimelineTableWriter(raw))
                 if self.outputs.video:
-                    sink = stack.enter_context(AnnotatedVideoSink(folder, source=analysis.path))
+                    sink = stack.enter_context(
+                        AnnotatedVideoSink(
+                            folder,
+                            source=analysis.path,
+                            uncertain_below=self.bundle.spec.uncertain_threshold,
+                        )
+                    )
                     frames = stack.enter_context(closing(analysis.frames_and_results()))
                     for frame, result in frames:
                         sink.write(frame, result)
@@ -310,7 +316,10 @@ class _Runner:
             "detector": self.choice.detector.name,
             "detect_every": self.settings.detect_every,
             "search_every": self.settings.search_every,
+            "keep_rejected": self.settings.keep_rejected,
+            "thresholds": [self.bundle.spec.face_threshold, self.bundle.spec.uncertain_threshold],
             "segmentation": asdict(self.settings.segmentation),
+            "baseline": self.settings.baseline and asdict(self.settings.baseline),
             "emotrace": __version__,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -4,37 +4,37 @@ Decoding runs in one thread, finding and following faces in a second, the model 
 with bounded queues between them: memory does not grow with the length of the video, and a slow
 consumer slows everything down. The result does not depend on the number of threads nor on the batch
 size: every stage sees the frames one by one and in order, and the model computes each face by
-itself (see `emotrace.models.compact`).
+itself (see `emotrace.models.compact`); a temporal one is called frame by frame (see
+`emotrace.analysis.temporal`).
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from emotrace.analysis.affect import derive_valence_arousal
+from emotrace.analysis.baseline import add_adjusted_columns, estimate_baselines, note_baselines
+from emotrace.analysis.predictor import FacePredictor, TrackedFrame
 from emotrace.analysis.progress import Progress, ProgressHook, ProgressMeter
+from emotrace.analysis.rejection import FaceRejection
 from emotrace.analysis.segments import add_smoothed_columns
 from emotrace.analysis.settings import AnalysisSettings
 from emotrace.analysis.stages import run_ahead
 from emotrace.analysis.summary import summarize
 from emotrace.analysis.tables import Timeline
+from emotrace.analysis.temporal import rate_notice
 from emotrace.bundle import DEFAULT_BUNDLE, Bundle, PriorChoice, load_bundle
-from emotrace.errors import BundleError, UsageError
-from emotrace.faces import Detector, FaceFollower, choose_detector, extract_crop
-from emotrace.labels import EMOTIONS
+from emotrace.errors import UsageError
+from emotrace.faces import Detector, FaceFollower, choose_detector
 from emotrace.timeline import (
     FaceResult,
     Frame,
     FrameResult,
     InputFacts,
-    Prediction,
-    TrackedFace,
-    ValenceArousalSource,
     results_to_table,
 )
 from emotrace.video import VideoReader
@@ -42,16 +42,12 @@ from emotrace.video import VideoReader
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
-    import numpy as np
-    from numpy.typing import NDArray
-
 __all__ = [
     "Progress",
     "ProgressHook",
     "VideoAnalysis",
     "analyze_video",
     "finish_timeline",
-    "predict_faces",
     "stream_video",
 ]
 
@@ -62,19 +58,6 @@ _HELD_FRAMES: Final = 32
 _HELD_BYTES: Final = 64 * 2**20
 """Pictures kept for a consumer that draws on them are the largest thing in memory (4K: 25 MB)."""
 _TABLE_CHUNK_FRAMES: Final = 2048
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _TrackedFrame:
-    """A frame on its way from the tracker to the model."""
-
-    frame: Frame | None
-    """None where nobody needs the picture any more."""
-    frame_index: int
-    timestamp_seconds: float
-    is_cut: bool
-    faces: tuple[TrackedFace, ...]
-    crops: tuple[NDArray[np.uint8], ...]
 
 
 class VideoAnalysis:
@@ -118,12 +101,15 @@ class VideoAnalysis:
                 if isinstance(bundle, Bundle)
                 else load_bundle(bundle, prior=prior, threads=self._threads)
             )
-            _check_labels(self.bundle)
-            self.notices: tuple[str, ...] = ()
+            self._predictor = FacePredictor(
+                self.bundle, batch_size=self.settings.batch_size, threads=self._threads
+            )
+            self.rejection = FaceRejection.of(self._predictor.face_spec, self.settings)
+            self.notices: tuple[str, ...] = self._predictor.notices
             if detector is None or isinstance(detector, str):
                 choice = choose_detector(detector or self.settings.detector)
                 self.detector = choice.detector
-                self.notices = (choice.notice,) if choice.notice else ()
+                self.notices += (choice.notice,) if choice.notice else ()
             else:
                 self.detector = detector
         except BaseException:
@@ -137,18 +123,21 @@ class VideoAnalysis:
 
     def summarize(self, table: pa.Table) -> dict[str, Any]:
         """Summarize the finished analysis; see `emotrace.analysis.summary.summarize`."""
+        facts = self.facts()
+        slow = rate_notice(self.bundle.spec, facts)
         return summarize(
             table,
-            self.facts(),
+            facts,
             settings={
                 **asdict(self.settings),
                 "prior": self.bundle.prior_name,
                 "threads": self._threads,
             },
-            bundle=self.bundle.describe(),
+            bundle=self._predictor.describe(),
             detector=self.detector.name,
-            notices=self.notices,
+            notices=(*self.notices, slow) if slow else self.notices,
             cut_timestamps_seconds=self.cut_timestamps_seconds,
+            rejected=self.rejection.describe(),
         )
 
     def results(self) -> Generator[FrameResult, None, None]:
@@ -176,19 +165,20 @@ class VideoAnalysis:
             frames: Iterable[Frame] = self._reader
             if self._threads > 1:
                 frames = stack.enter_context(run_ahead(frames, ahead=_DECODED_AHEAD))
-            tracked: Iterable[_TrackedFrame] = self._track(frames, keep_frames=keep_frames)
+            tracked: Iterable[TrackedFrame] = self._track(frames, keep_frames=keep_frames)
             if self._threads > 1:
                 tracked = stack.enter_context(run_ahead(tracked, ahead=_TRACKED_AHEAD))
             for batch in _batches(tracked, self.settings.batch_size):
-                for item, result in zip(batch, self._predict(batch), strict=True):
+                for item, predicted in zip(batch, self._predict(batch), strict=True):
+                    result = self.rejection.apply(predicted)
                     if item.is_cut:
                         self.cut_timestamps_seconds.append(item.timestamp_seconds)
                     yield item.frame, result
                     meter.count()
         meter.finish()
 
-    def _track(self, frames: Iterable[Frame], *, keep_frames: bool) -> Iterator[_TrackedFrame]:
-        settings, geometry = self.settings, self.bundle.spec.crop
+    def _track(self, frames: Iterable[Frame], *, keep_frames: bool) -> Iterator[TrackedFrame]:
+        settings, mapping = self.settings, self.detector.canonical
         follower = FaceFollower(
             self.detector, detect_every=settings.detect_every, search_every=settings.search_every
         )
@@ -197,26 +187,17 @@ class VideoAnalysis:
             faces, is_cut = follower.look(
                 image, frame_index=frame.index, timestamp_seconds=frame.timestamp_seconds
             )
-            yield _TrackedFrame(
+            yield TrackedFrame(
                 frame if keep_frames else None,
                 frame.index,
                 frame.timestamp_seconds,
                 is_cut,
                 tuple(faces),
-                tuple(
-                    extract_crop(
-                        image, face.detection, mapping=self.detector.canonical, geometry=geometry
-                    )
-                    for face in faces
-                ),
+                tuple(self._predictor.cut(image, face, mapping) for face in faces),
             )
 
-    def _predict(self, batch: list[_TrackedFrame]) -> Iterator[FrameResult]:
-        crops = [crop for item in batch for crop in item.crops]
-        size = self.settings.batch_size
-        predictions: list[Prediction] = []
-        for start in range(0, len(crops), size):
-            predictions += predict_faces(self.bundle, crops[start : start + size])
+    def _predict(self, batch: list[TrackedFrame]) -> Iterator[FrameResult]:
+        predictions = self._predictor.predict(batch)
         at = 0
         for item in batch:
             mine = predictions[at : at + len(item.faces)]
@@ -230,34 +211,6 @@ class VideoAnalysis:
                     for face, prediction in zip(item.faces, mine, strict=True)
                 ),
             )
-
-
-def _check_labels(bundle: Bundle) -> None:
-    """Refuse a bundle whose probabilities would land in the wrong columns of the tables."""
-    if bundle.labels != EMOTIONS:
-        raise BundleError(
-            f"expected a bundle with the labels {', '.join(EMOTIONS)} in this order; "
-            f"{bundle.name} has {', '.join(bundle.labels)}; it works with predict_crops only"
-        )
-
-
-def predict_faces(bundle: Bundle, crops: list[NDArray[np.uint8]]) -> list[Prediction]:
-    """Predict face crops (`(height, width, 3)` RGB uint8 each), valence and arousal included."""
-    said = bundle.predict(crops)
-    if said.valence_arousal is not None:
-        source, affect = ValenceArousalSource.MODEL, said.valence_arousal
-    else:
-        source = ValenceArousalSource.DERIVED
-        affect = derive_valence_arousal(said.probabilities)
-    return [
-        Prediction(
-            probabilities=row,
-            valence=float(valence),
-            arousal=float(arousal),
-            valence_arousal_source=source,
-        )
-        for row, (valence, arousal) in zip(said.probabilities, affect, strict=True)
-    ]
 
 
 def stream_video(
@@ -355,24 +308,30 @@ def finish_timeline(analysis: VideoAnalysis, table: pa.Table) -> Timeline:
     Raises:
         UsageError: The table is not a timeline.
     """
-    smoothing = analysis.settings.segmentation.smoothing
+    settings, cuts = analysis.settings, analysis.cut_timestamps_seconds
+    baselines = {}
+    if settings.baseline is not None:
+        baselines = estimate_baselines(table, settings.baseline, cut_timestamps_seconds=cuts)
+        table = add_adjusted_columns(table, baselines)
+    smoothing = settings.segmentation.smoothing
     if smoothing is not None:
-        table = add_smoothed_columns(
-            table, smoothing, cut_timestamps_seconds=analysis.cut_timestamps_seconds
-        )
+        table = add_smoothed_columns(table, smoothing, cut_timestamps_seconds=cuts)
+    summary = analysis.summarize(table)
+    if settings.baseline is not None:
+        note_baselines(summary, table, baselines)
     return Timeline(
         table=table,
         facts=analysis.facts(),
-        summary=analysis.summarize(table),
-        segmentation=analysis.settings.segmentation,
+        summary=summary,
+        segmentation=settings.segmentation,
     )
 
 
-def _batches(tracked: Iterable[_TrackedFrame], batch_size: int) -> Iterator[list[_TrackedFrame]]:
+def _batches(tracked: Iterable[TrackedFrame], batch_size: int) -> Iterator[list[TrackedFrame]]:
     """Group frames until they hold `batch_size` faces, or enough frames or pictures wait."""
     if batch_size < 1:
         raise UsageError(f"expected batch_size of at least 1; got {batch_size}")
-    held: list[_TrackedFrame] = []
+    held: list[TrackedFrame] = []
     faces = size_bytes = 0
     for item in tracked:
         held.append(item)

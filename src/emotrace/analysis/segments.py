@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from emotrace.analysis.baseline import adjusted_tracks
 from emotrace.analysis.smoothing import (
     SHORTEST_EXPRESSION_SECONDS,
     SmoothingSettings,
     smooth_runs,
 )
-from emotrace.analysis.tracks import FaceTrack, face_tracks, run_starts
+from emotrace.analysis.tracks import FaceTrack, run_starts
 from emotrace.errors import UsageError
 from emotrace.labels import EMOTIONS
 from emotrace.timeline import SMOOTHED_FIELDS, Segment
@@ -68,7 +69,8 @@ def find_segments(
     to `max_gap_seconds`, but no shot cut.
 
     Args:
-        table: Rows of `TIMELINE_SCHEMA` in frame order.
+        table: Rows of `TIMELINE_SCHEMA` in frame order; where it has the columns `adjusted_*` (see
+            `emotrace.analysis.baseline`), these take the place of the raw probabilities.
         smoothing: Smoothing before the most probable expression is taken; None for none.
         min_duration_seconds: Shorter stretches are given away; 0 keeps them all.
         max_gap_seconds: A longer absence of the face ends a segment.
@@ -89,7 +91,7 @@ def find_segments(
         max_gap_seconds=max_gap_seconds,
     )
     segments: list[Segment] = []
-    for track in face_tracks(table, end_seconds=end_seconds):
+    for track in adjusted_tracks(table, end_seconds=end_seconds):
         smoothed = _smooth_track(track, smoothing, cut_timestamps_seconds)
         is_run_start = run_starts(
             track,
@@ -112,7 +114,8 @@ def add_smoothed_columns(
     rows without a face. All other columns stay as they are. Columns of these names are replaced.
 
     Args:
-        table: Rows of `TIMELINE_SCHEMA` in frame order.
+        table: Rows of `TIMELINE_SCHEMA` in frame order; its `adjusted_*` columns are smoothed where
+            it has them, else the raw ones.
         settings: The smoothing.
         cut_timestamps_seconds: Times of the first frames of new shots; nothing is averaged across.
 
@@ -122,7 +125,7 @@ def add_smoothed_columns(
     top = np.zeros(table.num_rows, dtype=np.int8)
     confidence = np.zeros(table.num_rows, dtype=np.float32)
     is_missing = np.ones(table.num_rows, dtype=np.bool_)
-    for track in face_tracks(table):
+    for track in adjusted_tracks(table):
         smoothed = _smooth_track(track, settings, cut_timestamps_seconds)
         top[track.rows] = smoothed.argmax(axis=1)
         confidence[track.rows] = smoothed.max(axis=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from emotrace.analysis.baseline import BaselineSettings  # noqa: TC001 -- tyro reads it too
 from emotrace.analysis.segments import SegmentSettings
 from emotrace.errors import UsageError
 from emotrace.faces import DetectorName  # noqa: TC001 -- tyro reads the annotation at run time
@@ -28,8 +29,13 @@ class AnalysisSettings:
     around the faces it knows, which takes a fraction of the time (YuNet, up to four faces). While
     a face is known, another one that appears is found up to this many frames less one late; 1
     searches every whole picture."""
+    keep_rejected: bool = False
+    """Keep the faces that the model says are none; see `emotrace.analysis.rejection`."""
     segmentation: SegmentSettings = field(default_factory=SegmentSettings)
     """Smoothing and segments; the raw columns of the table are never smoothed."""
+    baseline: BaselineSettings | None = None
+    """Takes each face's own resting expression out, into columns of its own, before smoothing and
+    segments; None leaves it in. The raw columns stay as they are."""
     batch_size: int = 16
     """Faces handed to the model at once; changes speed and memory, never the result."""
     threads: int = 0

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow.compute as pc
 
+from emotrace.analysis.rejection import FaceRejection
 from emotrace.analysis.tracks import FaceTrack, face_tracks, timeline_end_seconds
 from emotrace.analysis.votes import vote_by_maximum_probability, vote_by_summed_probabilities
 from emotrace.labels import EMOTIONS
@@ -41,7 +42,8 @@ the face's rows rest on optical flow alone."""
 
 COLUMNS_NOTE: Final = (
     "All columns of the frame table are unsmoothed, "
-    "except those whose names begin with 'smoothed_'."
+    "except those whose names begin with 'smoothed_'; "
+    "only these and 'adjusted_*' know of a neutral baseline."
 )
 
 _MOST_NAMED_FACES: Final = 5
@@ -83,6 +85,7 @@ def summarize(
     notices: Sequence[str] = (),
     versions: Mapping[str, str | None] | None = None,
     cut_timestamps_seconds: Sequence[float] = (),
+    rejected: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Summarize one input's timeline as a dictionary that is valid JSON (None, never NaN).
 
@@ -96,17 +99,21 @@ def summarize(
             `face_notices` says of the faces after them.
         versions: Versions of the software; `installed_versions()` where not given.
         cut_timestamps_seconds: Times of the first frames of new shots.
+        rejected: What `FaceRejection.describe` says; that nothing was looked for, where not given.
 
     Returns:
         The keys `schema_version`, `meaning`, `input`, `counts`, `faces` (see `_summarize_face`),
-        `shot_cuts_seconds`, `detector`, `bundle`, `settings`, `columns_note`, `notices`,
-        `versions`.
+        `rejected`, `shot_cuts_seconds`, `detector`, `bundle`, `settings`, `columns_note`,
+        `notices`, `versions`. Where `bundle` states an `uncertain_threshold`, each face has its
+        `uncertain_share` of time; else that is None.
 
     Raises:
         UsageError: The table is not a timeline in frame order.
     """
     tracks = face_tracks(table, end_seconds=timeline_end_seconds(table, facts))
-    faces = [_summarize_face(table, track) for track in tracks]
+    uncertain_below = bundle.get("uncertain_threshold")
+    faces = [_summarize_face(table, track, uncertain_below) for track in tracks]
+    rejected = dict(rejected or FaceRejection(None).describe())
     with_face = table.filter(pc.is_valid(table["face_id"]))
     summary = {
         "schema_version": SCHEMA_VERSION,
@@ -119,6 +126,7 @@ def summarize(
             "shot_cuts": len(cut_timestamps_seconds),
         },
         "faces": faces,
+        "rejected": rejected,
         "shot_cuts_seconds": list(cut_timestamps_seconds),
         "detector": detector,
         "bundle": bundle,
@@ -127,6 +135,7 @@ def summarize(
         "notices": [
             *facts.notes,
             *notices,
+            *rejection_notices(rejected),
             *face_notices(faces, detect_every=settings.get("detect_every", 1)),
         ],
         "versions": installed_versions() if versions is None else versions,
@@ -168,6 +177,23 @@ def face_notices(faces: Sequence[Mapping[str, Any]], *, detect_every: int = 1) -
     return notices
 
 
+def rejection_notices(rejected: Mapping[str, Any]) -> list[str]:
+    """Say that the model took some of what was detected for no face, and what became of it.
+
+    Args:
+        rejected: What `FaceRejection.describe` says.
+
+    >>> rejection_notices({"detections": 0, "tracks": 0, "are_dropped": True})
+    []
+    """
+    if not rejected["detections"]:
+        return []
+    boxes = "1 box" if rejected["detections"] == 1 else f"{rejected['detections']} boxes"
+    tracks = "1 track" if rejected["tracks"] == 1 else f"{rejected['tracks']} tracks"
+    fate = "left out (--keep-rejected keeps them)" if rejected["are_dropped"] else "kept as asked"
+    return [f"{boxes} on {tracks} did not look like a face to the model: {fate}"]
+
+
 def _named_faces(faces: Sequence[Mapping[str, Any]]) -> tuple[str, str, str]:
     """Return the faces' names, the verb and the pronoun that go with them."""
     ids = [str(face["face_id"]) for face in faces]
@@ -206,7 +232,9 @@ def json_ready(value: Any) -> Any:
     return value.as_posix() if isinstance(value, PurePath) else str(value)
 
 
-def _summarize_face(table: pa.Table, track: FaceTrack) -> dict[str, Any]:
+def _summarize_face(
+    table: pa.Table, track: FaceTrack, uncertain_below: float | None
+) -> dict[str, Any]:
     """One face. Shares and means are weighted by how long each frame was on screen."""
     rows = table.take(track.rows)
     weights = track.weights
@@ -229,6 +257,12 @@ def _summarize_face(table: pa.Table, track: FaceTrack) -> dict[str, Any]:
         "vote_by_maximum_probability": EMOTIONS[by_maximum],
         "vote_by_summed_probabilities": EMOTIONS[by_sum],
         "mean_confidence": weights @ track.probabilities.max(axis=1),
+        "uncertain_share": (
+            None
+            if uncertain_below is None
+            # The weights' sum may miss 1 by rounding.
+            else min(1.0, weights @ (track.probabilities.max(axis=1) < uncertain_below))
+        ),
         "mean_valence": _weighted_mean(rows, "valence", weights),
         "mean_arousal": _weighted_mean(rows, "arousal", weights),
         "valence_arousal_sources": sorted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -81,6 +82,9 @@ class _ModelArguments:
     """Model: a name in `emotrace bundles list`, or a bundle's folder."""
     prior: Annotated[str, tyro.conf.arg(metavar="PRIOR")] = "default"
     """How common each expression is: default, training, uniform or "anger=0.1,contempt=..."."""
+    keep_rejected: Switch = False
+    """Keep what the model takes for no face; otherwise it is left out, and
+    summary.json says how much."""
     smoothing: Annotated[
         float | None,
         tyro.conf.arg(metavar="SECONDS", help_behavior_hint="(default: 0.5)"),
@@ -88,6 +92,13 @@ class _ModelArguments:
     """Average predictions over so long before segments are cut; probabilities stay raw."""
     no_smoothing: Switch = False
     """Cut segments from the predictions as they are."""
+    neutral_baseline: Switch = False
+    """Take each face's own resting expression out of segments and smoothed columns:
+    how it looks in the most neutral quarter of its time."""
+    neutral_from: Annotated[
+        str | None, tyro.conf.arg(metavar="START-END", help_behavior_hint="")
+    ] = None
+    """The same: how it looks in these seconds (0-5), in which you know it to be at rest."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +215,21 @@ def parse_prior(text: str) -> str | dict[str, float]:
     return shares
 
 
+def parse_stretch(text: str) -> tuple[float, float]:
+    """Turn the value of `--neutral-from` into seconds.
+
+    Raises:
+        UsageError: It is no stretch of time.
+
+    >>> parse_stretch("0-4.5")
+    (0.0, 4.5)
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*-\s*(\d+(?:\.\d*)?)\s*", text)
+    if match is None:
+        raise UsageError(f"expected --neutral-from in seconds, like 0-5; got {text!r}")
+    return float(match[1]), float(match[2])
+
+
 def _parse_share(name: str, value: str) -> float:
     try:
         share = float(value)
@@ -223,6 +249,7 @@ def _settings_from(arguments: AnalyzeArguments) -> AnalysisSettings:
             f"expected --smoothing above 0 seconds; got {model.smoothing:g}; "
             "--no-smoothing turns it off"
         )
+    from emotrace.analysis.baseline import BaselineSettings
     from emotrace.analysis.segments import SegmentSettings
     from emotrace.analysis.settings import AnalysisSettings
     from emotrace.analysis.smoothing import SmoothingSettings
@@ -232,10 +259,18 @@ def _settings_from(arguments: AnalyzeArguments) -> AnalysisSettings:
         segmentation = SegmentSettings(smoothing=None)
     elif model.smoothing is not None:
         segmentation = SegmentSettings(smoothing=SmoothingSettings(window_seconds=model.smoothing))
+    baseline = None
+    if model.neutral_baseline or model.neutral_from is not None:
+        given = model.neutral_from
+        baseline = BaselineSettings(
+            reference_seconds=None if given is None else parse_stretch(given)
+        )
     return AnalysisSettings(
+        baseline=baseline,
         detector=model.detector,
         detect_every=model.detect_every,
         search_every=model.search_every,
+        keep_rejected=model.keep_rejected,
         batch_size=speed.batch_size,
         threads=speed.threads,
         segmentation=segmentation,

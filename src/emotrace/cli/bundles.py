@@ -231,6 +231,8 @@ def _show_table(specs: Mapping[Path, BundleSpec]) -> None:
 
 
 def _show_info(bundle: Bundle) -> None:
+    from emotrace.bundle_memory import describe_memory
+
     console = result_console()
     spec = bundle.spec
     facts: list[tuple[str, object]] = [
@@ -238,13 +240,15 @@ def _show_info(bundle: Bundle) -> None:
         ("folder", bundle.folder),
         ("model", f"{_size(_folder_bytes(bundle.folder))}, verified: sha256 {bundle.hash}"),
         ("what", spec.description),
-        ("expressions", ", ".join(spec.labels)),
-        ("in time", "each frame by itself" if spec.temporal == "none" else spec.temporal),
-        ("input", f"{spec.input_size_px} x {spec.input_size_px} px, grey"),
+        ("expressions", ", ".join(spec.labels) or "none"),
+        ("valence, arousal", "predicted" if spec.valence_arousal_output else "derived"),
+        ("in time", describe_memory(spec.memory)),
+        ("input", f"{spec.input_size_px} x {spec.input_size_px} px, {spec.colour}"),
         ("trained on", spec.training_data),
         ("licence", spec.licence),
         ("accuracy", measured_accuracy(spec.results)),
     ]
+    facts += [(f"{item.name} (from Python)", ", ".join(item.labels)) for item in spec.other_outputs]
     for name, shares in spec.priors.items():
         each = (f"{label} {share:.1%}" for label, share in zip(spec.labels, shares, strict=True))
         facts.append((f"prior {name}", ", ".join(each)))

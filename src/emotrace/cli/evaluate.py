@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import platform
+import sys
+import textwrap
 from dataclasses import dataclass
-from pathlib import Path  # noqa: TC003 -- tyro reads the annotations at run time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.table import Table
 
 from emotrace.cli.arguments import Debug, Switch, parse_arguments
-from emotrace.cli.terminal import print_json, printable, result_console
+from emotrace.cli.terminal import print_json, print_note, progress_console, result_console
 from emotrace.labels import EMOTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 PROGRAM = "emotrace evaluate"
 DESCRIPTION = """\
@@ -25,10 +29,9 @@ in use on FER+ that must not be compared; n tells them apart.
 
 Examples:
   emotrace evaluate default ferplus data/
-  emotrace evaluate my_bundle/ ferplus data/ --out scores --json
+  emotrace evaluate default ferplus data/ --robustness --out scores
+  emotrace evaluate my_bundle/ ferplus data/ --json
 """
-_PROTOCOLS = {"majority": "FER+ majority", "argmax": "FER+ argmax", "fer2013": "FER2013"}
-_SHORT = {name: name[:4] for name in EMOTIONS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +49,9 @@ class EvaluateArguments:
     out: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: none)")
     ] = None
-    """Also write evaluation.json here."""
+    """Also write the numbers, pictures and a page with both here."""
+    robustness: Switch = False
+    """Also score faces that are badly framed, lit or coded: 15 times the work, minutes."""
     json: Switch = False
     """Print JSON."""
     debug: Debug = False
@@ -56,63 +61,84 @@ def run(argv: Sequence[str]) -> int:
     """Run the verb and return its exit code.
 
     Raises:
-        BundleError: There is no such bundle.
+        BundleError: There is no such bundle, or it predicts other expressions.
         DatasetError: The data is not there.
         OutputError: `--out` cannot be written to.
+        TrainingError: `--out` is given and what draws the pictures is not installed.
     """
     arguments = parse_arguments(EvaluateArguments, argv, program=PROGRAM, description=DESCRIPTION)
-    from emotrace.analysis.tables import write_json
+    from emotrace.bundle import load_bundle
     from emotrace.storage import ensure_folder
-    from emotrace.training.evaluation import evaluate_ferplus
+    from emotrace.training import evaluation, scoring
 
-    results = evaluate_ferplus(arguments.bundle, arguments.root, split=arguments.split)
     if arguments.out is not None:
-        path = write_json(ensure_folder(arguments.out) / "evaluation.json", results)
+        # Before the work, not after it.
+        from emotrace.training.charts import require_matplotlib
+
+        require_matplotlib()
+        ensure_folder(arguments.out)
+    with _progress(arguments.robustness) as advance:
+        results = evaluation.evaluate_ferplus(
+            arguments.bundle,
+            arguments.root,
+            split=arguments.split,
+            robustness=arguments.robustness,
+            advance=advance,
+        )
+    speed = scoring.measure_speed(load_bundle(arguments.bundle))
+    results["speed"] = {**speed, "processor": _processor()}
     if arguments.json:
         print_json(results)
-        return 0
-    _show(results)
+    else:
+        _show(results)
     if arguments.out is not None:
-        result_console().print(f"all numbers: {printable(path)}")
+        from emotrace.training.evaluation_page import write_evaluation
+
+        for path in write_evaluation(results, arguments.out):
+            print_note(f"wrote {path}")
     return 0
 
 
+@contextlib.contextmanager
+def _progress(is_long: bool) -> Iterator[Callable[[], None] | None]:
+    """Draw a bar on a terminal while robustness is measured; nothing otherwise."""
+    if not (is_long and sys.stderr.isatty()):
+        yield None
+        return
+    from rich.progress import Progress
+
+    from emotrace.training.robustness import CONDITIONS
+
+    with Progress(console=progress_console(), transient=True) as progress:
+        task = progress.add_task("robustness", total=len(CONDITIONS) + 1)
+        yield lambda: progress.advance(task)
+
+
+def _processor() -> str:
+    """Name the processor: milliseconds mean nothing without it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
 def _show(results: dict[str, Any]) -> None:
+    from emotrace.training.result_tables import all_tables, plain_facts
+
     console = result_console()
-    scores = Table("labels", "n", "prior", "accuracy", "95 %", "UAR", "F1", "ECE", box=None)
-    for protocol, title in _PROTOCOLS.items():
-        for prior, of_prior in results["priors"].items():
-            score = of_prior[protocol]
-            low, high = score["accuracy_interval_95"]
-            scores.add_row(
-                title,
-                str(score["n"]),
-                prior,
-                f"{score['accuracy']:.1%}",
-                f"{100 * low:.1f}-{100 * high:.1f}",
-                f"{score['unweighted_average_recall']:.1%}",
-                f"{score['macro_f1']:.1%}",
-                f"{score['calibration_error']:.3f}",
-            )
-    console.print(scores)
-    console.print(
-        "UAR: unweighted average recall. F1: macro. ECE: expected calibration error.\n"
-        "Divergence from the votes (KL, nats): "
-        + ", ".join(
-            f"{prior} {of_prior['kl_divergence_to_votes']:.3f}"
-            for prior, of_prior in results["priors"].items()
-        )
-    )
-    default = results["priors"]["default"]["majority"]
-    console.print("\nFER+ majority, default prior: rows are the truth, columns the prediction")
-    confusion = Table("", *_SHORT.values(), "recall", box=None)
-    for name, row in default["confusion_matrix"].items():
-        confusion.add_row(
-            name, *(str(row[other]) for other in EMOTIONS), f"{default['recall'][name]:.1%}"
-        )
-    console.print(confusion)
-    kept = default["without_duplicates"]
-    console.print(
-        f"\nWithout images identical to a training image (n = {kept['n']}): "
-        f"accuracy {kept['accuracy']:.1%}, UAR {kept['unweighted_average_recall']:.1%}"
-    )
+    for table in all_tables(results):
+        console.print(table.title, style="bold")
+        shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+        for place, column in enumerate(table.head):
+            # Eight whole names would be too wide for a terminal.
+            name = column[:5] if column in EMOTIONS else column
+            shown.add_column(name, justify="left" if place == 0 else "right", no_wrap=True)
+        for row in table.rows:
+            shown.add_row(*row)
+        console.print(shown)
+        console.print(textwrap.fill(table.note, 78), style="dim")
+        console.print()
+    for line in plain_facts(results):
+        console.print(textwrap.fill(line, 78, subsequent_indent="  "))

@@ -26,7 +26,7 @@ Examples:
   emotrace train default --data data/ferplus --run runs/first
   emotrace train default --data data/ferplus --run runs/first --resume
   emotrace train default --data data/ferplus --run runs/long --epochs 60 \\
-    --export my_bundle
+    --export my_bundle --footage videos/
 """
 
 
@@ -44,6 +44,11 @@ class TrainArguments:
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: none)")
     ] = None
     """Make a bundle of the trained network here."""
+    footage: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: none)")
+    ] = None
+    """Videos and pictures: what detectors take for faces in them, where none is, teaches the bundle
+    of --export to refuse it (beside synthetic scenes, which are always used)."""
     quiet: Switch = False
     """Draw no progress bar."""
     debug: Debug = False
@@ -78,8 +83,18 @@ def run(argv: Sequence[str]) -> int:
     console = result_console()
     console.print(f"trained: {printable(checkpoint)}")
     if arguments.export is not None:
+        from emotrace.training.face_head_refit import footage_in, refit_from
+
         export_run(
-            arguments.run, arguments.export, data_root=arguments.data, name=arguments.export.name
+            arguments.run,
+            arguments.export,
+            data_root=arguments.data,
+            name=arguments.export.name,
+            refit_face_head=refit_from(
+                arguments.data,
+                footage_in(arguments.footage) if arguments.footage is not None else (),
+                seed=arguments.recipe.seed,
+            ),
         )
         place = printable(arguments.export)
         console.print(f"bundle: {place}; use it with: emotrace analyze INPUT --bundle {place}")

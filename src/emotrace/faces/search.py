@@ -87,7 +87,29 @@ class FaceSearch:
             if found is not None:
                 return found
         self._last_search = frame_index
-        return self._detector.detect(image_rgb)
+        return self._look_again(image_rgb, self._detector.detect(image_rgb))
+
+    def _look_again(self, image_rgb: NDArray[np.uint8], found: list[Detection]) -> list[Detection]:
+        """Give the faces of a whole search the boxes that looking around them gives.
+
+        YuNet's box depends on how large it sees the face. Boxes of two kinds in turn made the
+        crop jump, by up to 12 % of its size in every fifth frame of the real clips.
+        """
+        detector = self._detector
+        is_mixed = self._search_every > 1 and len(found) <= MOST_REGIONS
+        if not is_mixed or not isinstance(detector, RegionalDetector):
+            return found
+        framed: list[Detection] = []
+        for face in found:
+            near = detector.detect_near(image_rgb, face.box_xywh_px)
+            overlaps = [box_iou(one.box_xywh_px, face.box_xywh_px) for one in near]
+            is_same = bool(overlaps) and max(overlaps) >= _DUPLICATE_OVERLAP
+            best = near[overlaps.index(max(overlaps))] if is_same else face
+            is_twice = any(
+                box_iou(best.box_xywh_px, one.box_xywh_px) > _DUPLICATE_OVERLAP for one in framed
+            )
+            framed.append(face if is_twice else best)
+        return best_first(framed)
 
     def _look_around(
         self, image_rgb: NDArray[np.uint8], known: Sequence[Detection]

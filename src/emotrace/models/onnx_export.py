@@ -7,6 +7,10 @@ size. The number of steps of a sequence is fixed when it is exported, because to
 writes recurrent layers out step by step (torch 2.15 does so even where time is declared dynamic):
 1, the default, is what frame-by-frame analysis needs; a run over any number of frames is that many
 calls.
+
+torch has two exporters. The newer one is tried first; where it fails, or writes something else than
+the network says, the older one writes the file: torch 2.6's newer one, with today's onnxscript,
+takes no batch norm and fixes the batch of some networks.
 """
 
 from __future__ import annotations
@@ -43,6 +47,8 @@ STATE_TOLERANCE: Final = 1e-3
 LSTM on a random ResNet-50 by 2e-4 between torch in 32 and in 64 bits, its outputs by 4e-6."""
 _EXAMPLE_BATCH: Final = 2
 """Not 1, which the exporter would take for a size that never changes."""
+_OLDER_OPSET: Final = 17
+"""Of the older exporter: the last whose operators torch 2.6 knows all of, by its own table."""
 _VECTOR_AXES: Final = 3
 
 
@@ -84,7 +90,8 @@ def export_onnx(
 
     Raises:
         UsageError: `steps` is below 1, or given for a network that has none.
-        TrainingError: ONNX differs from torch by more than 1e-4 in the outputs or 1e-3 in a state.
+        TrainingError: No exporter of torch takes the network, or ONNX differs from torch by more
+            than 1e-4 in the outputs or 1e-3 in a state.
     """
     is_sequence = isinstance(network, SequenceNetwork)
     if steps < 1 or (steps > 1 and not is_sequence):
@@ -93,30 +100,80 @@ def export_onnx(
             if not is_sequence
             else f"expected steps of 1 or more; got {steps}"
         )
-    inputs, state = _example(network, architecture, options, steps)
-    before, after = state_names(len(state))
-    batch = torch.export.Dim("batch")
-    shapes: dict[str, Any] = {"inputs": {0: batch}}
-    if state:
-        shapes["state"] = tuple({0: batch} for _ in state)
     was_training = network.training
     network.eval()
+    failures: list[Exception] = []
     try:
-        with _quiet_exporter():
-            torch.onnx.export(
-                _Flat(network),
-                (inputs, *state),
-                str(path),
-                input_names=[input_name(architecture), *before],
-                output_names=[OUTPUTS, *after],
-                dynamic_shapes=shapes,
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
-        gaps = _largest_gaps(network, architecture, path, inputs, state)
+        for is_new in (True, False):
+            try:
+                _write(network, architecture, options, path, steps=steps, is_new=is_new)
+                _check(network, architecture, options, path, steps=steps)
+            except (torch.onnx.OnnxExporterError, TrainingError) as error:
+                failures.append(error)
+            else:
+                return
     finally:
         network.train(was_training)
+    raise TrainingError(
+        f"expected {architecture.name} to export to ONNX; got {_first_line(failures[0])}; with the "
+        f"older exporter: {_first_line(failures[1])}"
+    ) from failures[0]
+
+
+def _write(
+    network: Network,
+    architecture: Architecture,
+    options: Any,
+    path: Path,
+    *,
+    steps: int,
+    is_new: bool,
+) -> None:
+    """Export with torch's newer exporter (torch.export) or its older one (TorchScript)."""
+    inputs, state = _example(network, architecture, options, steps, batch=_EXAMPLE_BATCH)
+    before, after = state_names(len(state))
+    names = [input_name(architecture), *before]
+    how: dict[str, Any]
+    if is_new:
+        batch = torch.export.Dim("batch")
+        # By place: torch 2.6 would have them named as the file's inputs, later ones as arguments.
+        of_state = (tuple({0: batch} for _ in state),) if state else ()
+        shapes = ({0: batch}, *of_state)
+        how = {"dynamo": True, "dynamic_shapes": shapes, "external_data": False}
+    else:
+        axes = {name: {0: "batch"} for name in (*names, OUTPUTS, *after)}
+        how = {"dynamo": False, "dynamic_axes": axes, "opset_version": _OLDER_OPSET}
+    with _quiet_exporter():
+        torch.onnx.export(
+            # In evaluation too, or the older exporter would put all of it into training after.
+            _Flat(network).eval(),
+            (inputs, *state),
+            str(path),
+            input_names=names,
+            output_names=[OUTPUTS, *after],
+            verbose=False,
+            **how,
+        )
+
+
+def _check(
+    network: Network, architecture: Architecture, options: Any, path: Path, *, steps: int
+) -> None:
+    """Refuse a file that takes or says something else than the network.
+
+    Raises:
+        TrainingError: Other inputs, or values further off than the tolerances.
+    """
+    # Of another batch than the export had, which shows whether any will do.
+    inputs, state = _example(network, architecture, options, steps, batch=_EXAMPLE_BATCH + 1)
+    try:
+        gaps = _largest_gaps(network, architecture, path, inputs, state)
+    except TrainingError:
+        raise
+    except Exception as error:  # onnxruntime's errors have no base of their own
+        raise TrainingError(
+            f"expected onnxruntime to run the exported model; got {_first_line(error)}"
+        ) from error
     for what, gap, tolerance in zip(
         ("outputs", "states"), gaps, (ONNX_TOLERANCE, STATE_TOLERANCE), strict=True
     ):
@@ -127,13 +184,18 @@ def export_onnx(
             )
 
 
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 @contextlib.contextmanager
 def _quiet_exporter() -> Iterator[None]:
     """Hide what the exporter says of its own internals; the result is compared with torch's."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    names = ("torch.onnx", "torch._guards", "onnxscript", "onnx_ir")
+    loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -150,13 +212,12 @@ def input_name(architecture: Architecture) -> str:
 
 
 def _example(
-    network: Network, architecture: Architecture, options: Any, steps: int
+    network: Network, architecture: Architecture, options: Any, steps: int, *, batch: int
 ) -> tuple[Tensor, State]:
     shape = example_shape(architecture, options)
     if not isinstance(network, SequenceNetwork):
-        return _smooth(_EXAMPLE_BATCH, *shape), ()
-    inputs = _smooth(_EXAMPLE_BATCH, steps, *shape[1:])
-    return inputs, network.initial_state(_EXAMPLE_BATCH)
+        return _smooth(batch, *shape), ()
+    return _smooth(batch, steps, *shape[1:]), network.initial_state(batch)
 
 
 def _smooth(*shape: int) -> Tensor:
@@ -185,6 +246,9 @@ def _largest_gaps(
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     flat = _Flat(network)
     names = [input_name(architecture), *state_names(len(state))[0]]
+    found = [value.name for value in session.get_inputs()]
+    if found != names:
+        raise TrainingError(f"expected the exported model to take {names}; it takes {found}")
     memory = [tensor.numpy() for tensor in state]
     of_outputs, of_states = [], [0.0]
     for _ in range(2 if state else 1):

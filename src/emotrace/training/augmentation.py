@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 -- torch's own name for it
 from torch import Tensor
@@ -23,6 +25,7 @@ def augment(images: Tensor, settings: AugmentationSettings, generator: torch.Gen
     images = _blur(images, settings, generator)
     images = _relight(images, settings, generator)
     images = _add_noise(images, settings, generator)
+    images = _compress(images, settings, generator)
     return _erase(images, settings, generator)
 
 
@@ -120,6 +123,22 @@ def _add_noise(
     chosen = _chosen(images, settings.noise_probability, generator).view(-1, 1, 1, 1)
     noise = torch.randn(images.shape, generator=generator, device=generator.device)
     return (images + chosen * 0.03 * noise.to(images.device)).clamp(0, 1)
+
+
+def _compress(images: Tensor, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:
+    """Send some faces through a real JPEG encoder."""
+    if not settings.jpeg_probability:
+        return images
+    chosen = _chosen(images, settings.jpeg_probability, generator).nonzero().flatten().tolist()
+    low, high = settings.jpeg_quality
+    qualities = torch.randint(low, high + 1, (len(images),), generator=generator).tolist()
+    images = images.clone()
+    for position in chosen:
+        grey = (images[position, 0] * 255).round().to("cpu", torch.uint8).numpy()
+        _, encoded = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, qualities[position]])
+        decoded = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE), np.float32) / 255
+        images[position, 0] = torch.from_numpy(decoded).to(images.device)
+    return images
 
 
 def _erase(images: Tensor, settings: AugmentationSettings, generator: torch.Generator) -> Tensor:

@@ -2,136 +2,261 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
-if TYPE_CHECKING:
-    from emotrace.bundle_spec import BundleSpec
-
-
-_TABLE_HEAD: Final = (
-    "| labels | n | prior | accuracy (95 % interval) | average recall | macro F1 "
-    "| calibration error |"
+from emotrace.training.calibration import FER2013_PRIOR
+from emotrace.training.result_tables import (
+    flips_table,
+    measures_table,
+    recall_table,
+    robustness_table,
+    scores_table,
 )
+from emotrace.training.seeds import seeds_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from emotrace.bundle_spec import BundleSpec
+    from emotrace.training.result_tables import ResultTable
+
+_WIDTH: Final = 100
 
 
-def write_card(spec: BundleSpec, run: dict[str, Any]) -> str:
+def write_card(spec: BundleSpec) -> str:
     """Return the card as Markdown.
 
     Args:
-        spec: With `results` filled in by `export_run`.
-        run: What `run.json` says of the training.
+        spec: With `results` filled in by `export_run`; with `results["seeds"]`, the spread over
+            seeds is stated too.
     """
-    priors = spec.results["test"]["priors"]
+    sections = [
+        _head(spec),
+        _uses(),
+        _data(spec),
+        _scores(spec),
+        _seeds(spec),
+        _robustness(spec),
+        _confidence(spec),
+        _prior(spec),
+        _not_face(spec),
+        _limits(spec),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _head(spec: BundleSpec) -> str:
     cost = spec.results["cost"]
-    recipe = run["recipe"]
-    return f"""# {spec.name} {spec.version}
-
-{spec.description}. {cost["parameters"]:,} parameters, {cost["multiply_adds"] / 1e6:.0f} million
-multiply-adds a face. Predicts the probabilities of eight expressions ({", ".join(spec.labels)}) for
-one face in one picture, and whether the picture shows a face. Valence and arousal are derived from
-the probabilities.
-
-## What it is for
-
-Describing how faces in video *look*, for research on expressions, media and interaction, with the
-people's consent, as an aid to a person who can look at the video too.
-
-## What it is not for
-
-A predicted expression is a model's guess at how a face would be labelled by others. It is no
-readout of what a person feels, wants or is: people smile without joy and grieve with a still face,
-and cultures, ages and situations differ. Do not use it to judge people: not in hiring, policing,
-border control, insurance, credit or teaching. In the European Union, inferring emotions of people
-at work and in education is prohibited but for medical or safety reasons (Regulation (EU) 2024/1689,
-Article 5(1)(f)).
-
-## What it was trained on
-
-{spec.training_data}. The images were collected by web search, show mostly posed and spontaneous
-expressions of unknown people, carry no clear licence and were not collected with those people's
-consent. Who is in them (age, skin tone, culture) was not recorded, so it is not known for whom the
-model works less well. Labels: ten FER+ annotators' votes (Barsoum et al. 2016) and FER2013's single
-label (Goodfellow et al. 2013). From scratch, {
-        recipe["epochs"] * recipe["cycles"] + recipe["refine_epochs"]
-    } epochs, seed {recipe["seed"]}; the
-weights are the moving average at the end, no epoch was chosen by results.
-
-Licence: {spec.licence}.
-
-## How well it does
-
-On the test split, scored once, through this bundle. Two protocols are in use that must not be
-compared with each other; n tells them apart.
-
-{_table(priors)}
-
-Recall of each expression (majority protocol):
-
-{_recall_table(priors)}
-
-Without the test images that are pixel-identical to a training image (n = {
-        priors["training"]["majority"]["without_duplicates"]["n"]
-    }, majority protocol, training prior): accuracy {
-        _percent(priors["training"]["majority"]["without_duplicates"]["accuracy"])
-    }.
-
-## The prior
-
-The training data holds {
-        _percent(spec.priors["training"][spec.labels.index("neutral")])
-    } neutral and
-{
-        _percent(spec.priors["training"][spec.labels.index("disgust")])
-    } disgust. A model that takes this for
-the way of the world calls most rare expressions that it meets elsewhere neutral. So how common each
-expression is taken to be is a setting: `training` fits data like the training data, `uniform`
-treats all alike, `default` lies between (the power of the training prior that is best on validation
-in the mean of accuracy and average recall). Every summary names the one that was used.
-
-## Limits
-
-Faces of under about 20 pixels, profiles, covered mouths and strong side light are guessed at.
-Single pictures only: it does not know how a face looks at rest. Contempt and disgust are the least
-reliable.
-"""
+    text = f"""{spec.description}. {cost["parameters"]:,} parameters,
+        {cost["multiply_adds"] / 1e6:.0f} million multiply-adds a face. Predicts the probabilities
+        of eight expressions ({", ".join(spec.labels)}) for one face in one picture, and whether the
+        picture shows a face. Valence and arousal are derived from the probabilities."""
+    return f"# {spec.name} {spec.version}\n\n{_paragraph(text)}"
 
 
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def _table(priors: dict[str, Any]) -> str:
-    names = {
-        "majority": "FER+ majority",
-        "argmax": "FER+ argmax",
-        "fer2013": "FER2013 labels",
-    }
-    lines = [
-        _TABLE_HEAD,
-        "|---|---|---|---|---|---|---|",
-    ]
-    for protocol, title in names.items():
-        for prior, scores in priors.items():
-            score = scores[protocol]
-            low, high = score["accuracy_interval_95"]
-            lines.append(
-                f"| {title} | {score['n']:,} | {prior} | {_percent(score['accuracy'])} "
-                f"({100 * low:.1f} to {100 * high:.1f}) | "
-                f"{_percent(score['unweighted_average_recall'])} | "
-                f"{_percent(score['macro_f1'])} | {score['calibration_error']:.3f} |"
-            )
-    return "\n".join(lines)
-
-
-def _recall_table(priors: dict[str, Any]) -> str:
-    emotions = list(priors["training"]["majority"]["recall"])
-    lines = [
-        "| prior | " + " | ".join(emotions) + " |",
-        "|---|" + "---|" * len(emotions),
-    ]
-    for prior, scores in priors.items():
-        recalls = scores["majority"]["recall"]
-        lines.append(
-            f"| {prior} | " + " | ".join(_percent(recalls[name]) for name in emotions) + " |"
+def _uses() -> str:
+    wanted = """Describing how faces in video *look*, for research on expressions, media and
+        interaction, with the people's consent, as an aid to a person who can look at the video
+        too."""
+    unwanted = """A predicted expression is a model's guess at how a face would be labelled by
+        others. It is no readout of what a person feels, wants or is: people smile without joy and
+        grieve with a still face, and cultures, ages and situations differ. Do not use it to judge
+        people: not in hiring, policing, border control, insurance, credit or teaching. In the
+        European Union, inferring emotions of people at work and in education is prohibited but for
+        medical or safety reasons (Regulation (EU) 2024/1689, Article 5(1)(f))."""
+    return "\n\n".join(
+        (
+            "## What it is for",
+            _paragraph(wanted),
+            "## What it is not for",
+            _paragraph(unwanted),
         )
-    return "\n".join(lines)
+    )
+
+
+def _data(spec: BundleSpec) -> str:
+    run = spec.results["training"]
+    text = f"""{spec.training_data}. The images were collected by web search, show mostly posed and
+        spontaneous expressions of unknown people, carry no clear licence and were not collected
+        with those people's consent. Who is in them (age, skin tone, culture) was not recorded, so
+        it is not known for whom the model works less well. Labels: ten FER+ annotators' votes
+        (Barsoum et al. 2016) and FER2013's single label (Goodfellow et al. 2013). From scratch,
+        {run["epochs"]} epochs, seed {run["seed"]}; the weights are the moving average at the end,
+        no epoch was chosen by results."""
+    return "\n\n".join(
+        (
+            "## What it was trained on",
+            _paragraph(text),
+            _paragraph(f"Licence: {spec.licence}."),
+        )
+    )
+
+
+def _scores(spec: BundleSpec) -> str:
+    results = _test(spec)
+    divergences = ", ".join(
+        f"{name} {scores['kl_divergence_to_votes']:.3f}"
+        for name, scores in results["priors"].items()
+        if name != FER2013_PRIOR
+    )
+    count = results["priors"]["training"]["kl_divergence_n"]
+    return "\n\n".join(
+        (
+            "## How well it does",
+            _paragraph(
+                "On the test split, scored once, through this bundle. Two protocols are in use "
+                "that must not be compared with each other; n tells them apart."
+            ),
+            *_tables(measures_table(results), scores_table(results)),
+            _paragraph(
+                f"Divergence from the annotators' votes (Kullback-Leibler, nats, n = {count:,}): "
+                f"{divergences}."
+            ),
+            *_tables(
+                recall_table(results),
+                recall_table(results, without_duplicates=True),
+                flips_table(results),
+            ),
+        )
+    )
+
+
+def _seeds(spec: BundleSpec) -> str:
+    seeds = spec.results.get("seeds")
+    if seeds is None:
+        return ""
+    text = f"""The same recipe, trained from {seeds["runs"]} seeds: mean and standard deviation on
+        the test split. Differences between two trainings that are smaller than this mean
+        nothing."""
+    return "\n\n".join(("## Another seed", _paragraph(text), seeds_table(seeds).to_markdown()))
+
+
+def _robustness(spec: BundleSpec) -> str:
+    if "robustness" not in spec.results["test"]:
+        return ""
+    table = robustness_table(spec.results["test"])
+    text = """Test faces changed in one way at a time, each by a fixed set of random numbers. FER
+        pictures are crops of 48 pixels already: what lies outside is the edge repeated, and each
+        turn resamples them, which does not happen to a face cut from a video."""
+    return (
+        "\n\n".join(
+            (
+                "## Badly framed, lit or coded faces",
+                _paragraph(text),
+                *_tables(table),
+                *(
+                    f"- {row['name']}: {row['what']}"
+                    for row in spec.results["test"]["robustness"]["conditions"]
+                ),
+            )
+        )
+        .replace("\n\n- ", "\n- ")
+        .replace("\n- ", "\n\n- ", 1)
+    )
+
+
+def _confidence(spec: BundleSpec) -> str:
+    errors = ", ".join(
+        f"{prior} {scores['argmax']['calibration_error']:.3f} (all faces) and "
+        f"{scores['majority']['calibration_error']:.3f} (those with a majority)"
+        for prior, scores in spec.results["test"]["priors"].items()
+        if prior != FER2013_PRIOR
+    )
+    text = f"""The confidence is the largest of the eight probabilities. For each prior they were
+        scaled on validation (one temperature) so that, over all faces, it is the chance that most
+        annotators chose that very expression. Expected calibration error on the test split:
+        {errors}. Nobody knows how well it holds for other cameras and people than FER's: take it
+        for an order rather than a promise there."""
+    parts = ["## What the confidence means", _paragraph(text)]
+    tested, validation = spec.results["test"].get("uncertain"), spec.results["validation"]
+    if spec.uncertain_threshold is not None and tested is not None:
+        parts.append(_paragraph(_threshold_text(spec.uncertain_threshold, validation, tested)))
+    return "\n\n".join(parts)
+
+
+def _threshold_text(
+    threshold: float, validation: Mapping[str, Any], tested: Mapping[str, Any]
+) -> str:
+    everyone, agreed = tested["argmax"], tested["majority"]
+    kept, sure = tested["kept_by_expression"], validation["sure"]
+    least = min(kept, key=lambda name: float(kept[name]))
+    text = f"""Below a confidence of {threshold:.2f} a prediction counts as uncertain: there it was
+        more often wrong than right on validation under the default prior (Chow's rule, an uncertain
+        label half as bad as a wrong one; {_percent(validation["uncertain"]["coverage"])} of the
+        faces were kept). On the test split it keeps {_percent(everyone["coverage"])} of all faces;
+        {_percent(everyone["accuracy"])} of those are right, of the dropped ones
+        {_percent(everyone["accuracy_of_dropped"])}. Of the faces with a majority it keeps
+        {_percent(agreed["coverage"])}, and {_percent(agreed["accuracy"])} of those are right. Of
+        {least} it keeps least: {_percent(kept[least])}."""
+    if sure is not None:
+        text += f""" Whoever needs nine in ten right takes {sure["threshold"]:.2f}, which kept
+            {_percent(sure["coverage"])} on validation."""
+    return text
+
+
+def _prior(spec: BundleSpec) -> str:
+    shares = dict(zip(spec.labels, spec.priors["training"], strict=True))
+    text = f"""The training data holds {_percent(shares["neutral"])} neutral and
+        {_percent(shares["disgust"])} disgust. A model that takes this for the way of the world
+        calls most rare expressions that it meets elsewhere neutral. So how common each expression
+        is taken to be is a setting: `training` fits data like the training data, `uniform` treats
+        all alike, `default` lies between (the power of the training prior that is best on
+        validation in the mean of accuracy and average recall). Under the last two the answers of
+        both label sets are mixed half and half. Every summary names the prior that was used."""
+    parts = ["## The prior", _paragraph(text)]
+    if FER2013_PRIOR in spec.priors:
+        parts.append(
+            _paragraph(
+                f"`{FER2013_PRIOR}` is for comparing with other work on FER2013: the answer of "
+                "that data set's labels alone, which know no contempt and disagree with FER+ most "
+                "on the rare expressions."
+            )
+        )
+    return "\n\n".join(parts)
+
+
+def _not_face(spec: BundleSpec) -> str:
+    tested = spec.results["test"].get("not_face")
+    if spec.face_threshold is None or tested is None:
+        return ""
+    text = f"""Detectors find faces where there are none. A crop whose face probability is below
+        {spec.face_threshold:.3f} is taken for such a false alarm; of the {tested["n"]:,} test
+        faces, {_percent(tested["faces_rejected"], digits=2)} fall below it."""
+    head = spec.results.get("face_head", {})
+    if "not_faces_refused" in head:
+        text += f""" Of {head["not_faces"]:,.0f} pictures without a face that took no part in the
+            fit, {_percent(head["not_faces_refused"])} do."""
+    return "\n\n".join(("## Is it a face at all?", _paragraph(text)))
+
+
+def _limits(spec: BundleSpec) -> str:
+    recalls = spec.results["test"]["priors"]["default"]["majority"]["recall"]
+    worst = sorted(recalls, key=lambda name: float(recalls[name]))[:2]
+    named = " and ".join(f"{name} ({_percent(recalls[name])} found)" for name in worst)
+    text = f"""Faces of under about 20 pixels, profiles, covered mouths and strong side light are
+        guessed at. Single pictures only: it does not know how a face looks at rest. Least reliable
+        are {named}; the test split holds few of the rare expressions, so their numbers are rough.
+        Nothing here says how it does for children, for old people or for any tone of skin."""
+    return "\n\n".join(("## Limits", _paragraph(text)))
+
+
+def _test(spec: BundleSpec) -> dict[str, Any]:
+    return {**spec.results["test"], "cost": spec.results["cost"]}
+
+
+def _tables(*tables: ResultTable) -> list[str]:
+    parts = []
+    for table in tables:
+        parts += [f"### {table.title}", _paragraph(table.note), table.to_markdown()]
+    return parts
+
+
+def _paragraph(text: str) -> str:
+    return textwrap.fill(
+        " ".join(text.split()), _WIDTH, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _percent(share: float | None, *, digits: int = 1) -> str:
+    return "none" if share is None else f"{100 * share:.{digits}f} %"

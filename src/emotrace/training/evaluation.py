@@ -19,6 +19,7 @@ from emotrace.datasets.ferplus import (
     majority_labels,
     vote_shares,
 )
+from emotrace.errors import BundleError
 from emotrace.labels import EMOTIONS, FER2013_EMOTIONS
 from emotrace.metrics import (
     accuracy,
@@ -30,65 +31,223 @@ from emotrace.metrics import (
     recall_per_class,
     unweighted_average_recall,
 )
+from emotrace.training.calibration import FER2013_PRIOR
+from emotrace.training.reliability import coverage_curve, keep_above, reliability_bins
+from emotrace.training.robustness import measure_robustness
+from emotrace.training.scoring import score_images
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from emotrace.bundle import Bundle
 
-_BATCH: Final = 256
+    Outputs = Mapping[str, NDArray[np.float32]]
+
 PRIORS: Final = ("training", "default", "uniform")
+"""Every bundle has these; that of FER2013's labels is scored too where the bundle has it."""
 
 
 def predict_split(bundle: Bundle, split: FerPlusSplit) -> CropPredictions:
     """Predict every face of a split; its 48 x 48 pictures are crops already."""
-    parts = []
-    for start in range(0, len(split), _BATCH):
-        grey = split.images[start : start + _BATCH]
-        parts.append(bundle.predict([np.repeat(image[..., None], 3, axis=2) for image in grey]))
-    faces = [p.face_probabilities for p in parts if p.face_probabilities is not None]
-    return CropPredictions(
-        probabilities=np.concatenate([p.probabilities for p in parts]),
-        face_probabilities=np.concatenate(faces) if faces else None,
-        valence_arousal=None,
-    )
+    return bundle.interpret(score_images(bundle, split.images))
 
 
 def evaluate_ferplus(
-    name_or_path: str | Path, data_root: str | Path, *, split: SplitName = "test"
+    name_or_path: str | Path,
+    data_root: str | Path,
+    *,
+    split: SplitName = "test",
+    robustness: bool = False,
+    advance: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Score a bundle under each of its priors and under both FER+ protocols and FER2013's labels.
 
+    Args:
+        name_or_path: See `load_bundle`.
+        data_root: The folder with `ferplus.parquet`, or the file.
+        split: Which part to score.
+        robustness: Also score faces that are framed, lit or coded badly (15 times the work).
+        advance: Called as often as `robustness` has conditions, and once more; for progress.
+
     Returns:
-        JSON-ready: for each prior, for each protocol, n, accuracy with its 95 % bootstrap interval
-        over images, unweighted average recall, macro F1, recall per class, calibration error, all
-        again without the images that are identical to a training image, and the confusion matrix;
-        and the divergence from the votes.
+        JSON-ready, and the same each time. Under `priors`, for each prior and protocol: n, accuracy
+        and unweighted average recall with their 95 % bootstrap intervals over images, macro F1,
+        recall per class, calibration error, all again `without_duplicates` (images that are
+        identical to a training image), the confusion matrix; and the divergence from the votes
+        (single ones dropped as noise; with all of them; and before the mixture's temperature).
+        `with_flips`: the same in short for the mean of each picture and its mirror image, which
+        `analyze` does not compute. `uncertain`: what the bundle's threshold keeps. `not_face`: how
+        many faces it would reject. `robustness`: see `measure_robustness`. `curves`: reliability
+        and coverage, for pictures.
 
     Raises:
-        BundleError: There is no such bundle.
+        BundleError: There is no such bundle, or it predicts other expressions.
         DatasetError: The data is not there.
     """
+    bundles = _load_under_each_prior(name_or_path)
+    default = bundles["default"]
     data = load_ferplus(data_root, split)
-    is_new = ~duplicate_mask(data, load_ferplus(data_root, "train"))
-    shares = vote_shares(data.votes)
-    fer2013 = np.array([EMOTIONS.index(name) for name in FER2013_EMOTIONS])
-    labels_2013 = np.where(data.fer2013_labels >= 0, fer2013[data.fer2013_labels], -1)
-    results: dict[str, Any] = {"data": "FER+ and FER2013", "split": split, "priors": {}}
-    for prior in PRIORS:
-        bundle = load_bundle(name_or_path, prior=prior)
-        probabilities = predict_split(bundle, data).probabilities
-        seven = _without_contempt(probabilities)
-        known = shares.sum(axis=1) > 0
-        results["priors"][prior] = {
-            "majority": _score(majority_labels(data.votes), probabilities, is_new),
-            "argmax": _score(argmax_labels(data.votes), probabilities, is_new),
-            "fer2013": _score(labels_2013, seven, is_new),
-            "kl_divergence_to_votes": round(kl_divergence(shares[known], probabilities[known]), 4),
-        }
+    truth = Truth(data, load_ferplus(data_root, "train"))
+    outputs = score_images(default, data.images)
+    results: dict[str, Any] = {
+        "data": "FER+ and FER2013",
+        "split": split,
+        "bundle": {"name": default.name, "sha256": default.hash},
+        "cost": dict(default.spec.results.get("cost", {})),
+        "uncertain": _score_uncertain(default, truth, outputs),
+        "not_face": _score_rejection(default, outputs),
+        **_score_priors(bundles, truth, outputs, score_images(default, data.images[:, :, ::-1])),
+    }
+    if robustness:
+        labels = truth.ferplus["majority"]
+        known = labels >= 0
+        results["robustness"] = measure_robustness(
+            bundles["training"], default, data.images[known], labels[known], advance=advance
+        )
     return results
+
+
+class Truth:
+    """What is known of the faces of a split, and predictions scored against it."""
+
+    def __init__(self, data: FerPlusSplit, train: FerPlusSplit) -> None:
+        self.is_new = ~duplicate_mask(data, train)
+        self.shares = vote_shares(data.votes)
+        emotions = data.votes[:, : len(EMOTIONS)]
+        self.all_shares = emotions / np.maximum(emotions.sum(axis=1, keepdims=True), 1)
+        at = np.array([EMOTIONS.index(name) for name in FER2013_EMOTIONS])
+        self.fer2013 = np.where(data.fer2013_labels >= 0, at[data.fer2013_labels], -1)
+        self.ferplus = {
+            "majority": majority_labels(data.votes),
+            "argmax": argmax_labels(data.votes),
+        }
+
+    def score(self, probabilities: NDArray[np.float32], temperature: float) -> dict[str, Any]:
+        """Return everything that is reported of `(n, 8)` probabilities.
+
+        Args:
+            probabilities: As the bundle predicts them.
+            temperature: Of the mixture, which they have been through.
+        """
+        # What is left when the temperature is taken back: it was fitted to the votes.
+        softened = probabilities.astype(np.float64) ** temperature
+        softened /= softened.sum(axis=1, keepdims=True)
+        seven = _without_contempt(probabilities)
+        return {
+            **{name: _score(of, probabilities, self.is_new) for name, of in self.ferplus.items()},
+            "fer2013": _score(self.fer2013, seven, self.is_new),
+            **self._divergence(probabilities),
+            "kl_divergence_to_votes_before_temperature": self._mean_divergence(softened),
+        }
+
+    def score_briefly(self, probabilities: NDArray[np.float32]) -> dict[str, Any]:
+        """Return accuracy, average recall and calibration only."""
+        seven = _without_contempt(probabilities)
+        wanted = ("n", "accuracy", "unweighted_average_recall", "macro_f1", "calibration_error")
+        scored = {
+            **{name: (labels, probabilities) for name, labels in self.ferplus.items()},
+            "fer2013": (self.fer2013, seven),
+        }
+        brief = {}
+        for name, (labels, values) in scored.items():
+            measures = _measures(labels[labels >= 0], values[labels >= 0])
+            brief[name] = {measure: measures[measure] for measure in wanted}
+        return {**brief, "kl_divergence_to_votes": self._mean_divergence(probabilities)}
+
+    def _divergence(self, probabilities: NDArray[np.float32]) -> dict[str, Any]:
+        known = self.shares.sum(axis=1) > 0
+        return {
+            "kl_divergence_n": int(known.sum()),
+            "kl_divergence_to_votes": self._mean_divergence(probabilities),
+            "kl_divergence_to_votes_without_duplicates": self._mean_divergence(
+                probabilities, known & self.is_new
+            ),
+            "kl_divergence_to_all_votes": round(
+                kl_divergence(self.all_shares[known], probabilities[known]), 4
+            ),
+        }
+
+    def _mean_divergence(
+        self, probabilities: NDArray[np.floating], rows: NDArray[np.bool_] | None = None
+    ) -> float:
+        """Return the divergence from the votes, single ones dropped as noise."""
+        rows = self.shares.sum(axis=1) > 0 if rows is None else rows
+        return round(kl_divergence(self.shares[rows], probabilities[rows]), 4)
+
+
+def _load_under_each_prior(name_or_path: str | Path) -> dict[str, Bundle]:
+    bundles = {prior: load_bundle(name_or_path, prior=prior) for prior in PRIORS}
+    default = bundles["default"]
+    if default.labels != EMOTIONS:
+        raise BundleError(
+            f"expected a bundle that predicts {', '.join(EMOTIONS)}; "
+            f"{default.name} predicts {', '.join(default.labels) or 'no expressions'}"
+        )
+    if default.spec.temporal != "none":
+        raise BundleError(
+            f"expected a bundle that predicts single pictures; {default.name} remembers "
+            f"({default.spec.temporal}), and FER+ has no videos"
+        )
+    if FER2013_PRIOR in default.spec.priors:
+        bundles[FER2013_PRIOR] = load_bundle(name_or_path, prior=FER2013_PRIOR)
+    return bundles
+
+
+def _score_priors(
+    bundles: Mapping[str, Bundle], truth: Truth, outputs: Outputs, mirrored: Outputs
+) -> dict[str, Any]:
+    """Score one run of the model, and one on mirror images, under each prior."""
+    priors, with_flips, curves = {}, {}, {}
+    for prior, bundle in bundles.items():
+        found = bundle.interpret(outputs).probabilities
+        both = (found + bundle.interpret(mirrored).probabilities) / np.float32(2)
+        priors[prior] = truth.score(found, bundle.spec.temperature_under(prior))
+        with_flips[prior] = truth.score_briefly(both)
+        curves[prior] = {
+            name: {
+                "reliability": reliability_bins(labels[labels >= 0], found[labels >= 0]),
+                "coverage": coverage_curve(labels[labels >= 0], found[labels >= 0]),
+            }
+            for name, labels in truth.ferplus.items()
+        }
+    return {"priors": priors, "with_flips": with_flips, "curves": curves}
+
+
+def _score_uncertain(bundle: Bundle, truth: Truth, outputs: Outputs) -> dict[str, Any] | None:
+    """Say what the bundle's threshold keeps under the default prior; None where it has none."""
+    threshold = bundle.spec.uncertain_threshold
+    if threshold is None:
+        return None
+    probabilities = bundle.interpret(outputs).probabilities
+    kept = probabilities.max(axis=1) >= threshold
+    argmax = truth.ferplus["argmax"]
+    return {
+        **{
+            name: keep_above(labels[labels >= 0], probabilities[labels >= 0], threshold)
+            for name, labels in truth.ferplus.items()
+        },
+        # A threshold that drops the rare expressions whole would look good in the mean.
+        "kept_by_expression": {
+            name: round(float(kept[argmax == at].mean()), 4)
+            for at, name in enumerate(EMOTIONS)
+            if (argmax == at).any()
+        },
+    }
+
+
+def _score_rejection(bundle: Bundle, outputs: Outputs) -> dict[str, Any] | None:
+    threshold = bundle.spec.face_threshold
+    faces = bundle.interpret(outputs).face_probabilities
+    if threshold is None or faces is None:
+        return None
+    return {
+        "threshold": threshold,
+        "n": len(faces),
+        "faces_rejected": round(float((faces < threshold).mean()), 4),
+    }
 
 
 def _without_contempt(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -103,21 +262,35 @@ def _score(
     labels: NDArray[np.int64], probabilities: NDArray[np.float32], is_new: NDArray[np.bool_]
 ) -> dict[str, Any]:
     known = labels >= 0
-    scores = _measures(labels[known], probabilities[known])
     truth, top = labels[known], probabilities[known].argmax(axis=1)
-    hits = truth == top
-    low, high = bootstrap_interval(lambda drawn: float(hits[drawn].mean()), len(truth))
     matrix = confusion_matrix(truth, top, len(EMOTIONS))
     kept = known & is_new
     return {
-        **scores,
-        "accuracy_interval_95": [round(low, 4), round(high, 4)],
+        **_measures_with_intervals(truth, probabilities[known]),
         "confusion_matrix": {
             name: dict(zip(EMOTIONS, row, strict=True))
             for name, row in zip(EMOTIONS, matrix.tolist(), strict=True)
             if sum(row)
         },
-        "without_duplicates": _measures(labels[kept], probabilities[kept]),
+        "without_duplicates": _measures_with_intervals(labels[kept], probabilities[kept]),
+    }
+
+
+def _measures_with_intervals(
+    truth: NDArray[np.int64], probabilities: NDArray[np.float32]
+) -> dict[str, Any]:
+    top, classes = probabilities.argmax(axis=1), len(EMOTIONS)
+    hits = truth == top
+
+    def interval(measure: Callable[[NDArray[np.int64]], float]) -> list[float]:
+        return [round(value, 4) for value in bootstrap_interval(measure, len(truth))]
+
+    return {
+        **_measures(truth, probabilities),
+        "accuracy_interval_95": interval(lambda drawn: float(hits[drawn].mean())),
+        "unweighted_average_recall_interval_95": interval(
+            lambda drawn: unweighted_average_recall(truth[drawn], top[drawn], classes)
+        ),
     }
 
 

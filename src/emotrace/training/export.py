@@ -9,7 +9,7 @@ import logging
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import numpy as np
 import onnx
@@ -25,41 +25,43 @@ from emotrace.bundle_spec import (
     ExpressionOutput,
     spec_to_json,
 )
-from emotrace.datasets.ferplus import load_ferplus, majority_labels, vote_shares
+from emotrace.datasets.ferplus import (
+    argmax_labels,
+    load_ferplus,
+    majority_labels,
+    vote_shares,
+)
 from emotrace.errors import TrainingError
 from emotrace.faces.crop import CropGeometry
 from emotrace.labels import EMOTIONS, FER2013_EMOTIONS
 from emotrace.models.compact_options import CompactNetOptions
 from emotrace.runtime import import_onnxruntime
 from emotrace.storage import atomic_path, ensure_folder
-from emotrace.training.calibration import (
-    Validation,
-    choose_prior_power,
-    choose_weight,
-    fit_temperature,
-    temper_prior,
-    with_weights,
-)
+from emotrace.training.calibration import TrainingShares, Validation, calibrate
 from emotrace.training.card import write_card
 from emotrace.training.evaluation import evaluate_ferplus
+from emotrace.training.face_head import with_face_head
 from emotrace.training.fit import LAST_CHECKPOINT, RUN_FILE, count_epochs, load_averaged_network
 from emotrace.training.recipe import AugmentationSettings, DefaultRecipe
 from emotrace.version import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from emotrace.datasets.ferplus import FerPlusSplit
-    from emotrace.models.compact import CompactNetOutput
+    from emotrace.models.compact import CompactNet, CompactNetOutput
+    from emotrace.training.face_head import FaceHeadFit
 
 FERPLUS_OUTPUT: Final = "ferplus_logits"
 FER2013_OUTPUT: Final = "fer2013_logits"
 FACE_OUTPUT: Final = "face_logit"
 _ONNX_TOLERANCE: Final = 1e-4
-_LEAST_SHARE: Final = 1e-9
-"""Of an expression in a prior, as in `emotrace.bundle`."""
 _HALF_PRECISION_FROM: Final = 256
 """Values; what is smaller stays as it is."""
+_NOT_IN_SPEC: Final = ("curves", "cost")
+"""Of the evaluation: points for pictures, and what is stated beside it."""
 _LICENCE: Final = (
     "weights: Apache-2.0, as the code; trained on FER2013 images, which were collected by web "
     "search and carry no clear licence (FER+ labels: MIT)"
@@ -81,17 +83,24 @@ def export_run(
     *,
     data_root: str | Path | None = None,
     name: str = "default",
+    align: Literal["none", "eyes"] = "eyes",
+    refit_face_head: Callable[[CompactNet], FaceHeadFit] | None = None,
 ) -> Path:
     """Make a bundle of a finished run.
 
-    Temperatures, mixture weights and the default prior are fitted on the validation split; the test
-    split is scored once, at the end, through the finished bundle.
+    Temperatures, mixture weights, priors and the `uncertain` threshold are fitted on the validation
+    split (`emotrace.training.calibration`); the test split is scored once, at the end, through the
+    finished bundle.
 
     Args:
         run_folder: What `fit` left.
         bundle_folder: Made where missing.
         data_root: The folder with `ferplus.parquet`; the run's own where not given.
         name: The bundle's.
+        align: Whether crops are levelled by the eyes; see `CropGeometry`.
+        refit_face_head: Fits another face head to the averaged network that it is given (see
+            `emotrace.training.face_head`); its threshold becomes the bundle's. Without it the head
+            that was trained beside the others stays, and the bundle states no threshold.
 
     Returns:
         `bundle_folder`.
@@ -104,6 +113,60 @@ def export_run(
     run_folder = Path(run_folder)
     record = _read_run(run_folder)
     recipe = recipe_from_record(record["recipe"])
+    network = _load_finished(run_folder, recipe)
+    root = Path(data_root) if data_root is not None else Path(record["data"]["path"])
+    validation, train = load_ferplus(root, "validation"), load_ferplus(root, "train")
+    folder = ensure_folder(Path(bundle_folder))
+    cost = measure_cost(network, recipe.network)
+    face_head = refit_face_head(network) if refit_face_head is not None else None
+    whole = with_face_head(network, face_head) if face_head is not None else network
+    logits = _write_model(whole, recipe, folder / MODEL_FILE, validation)
+    spec = replace(
+        _describe(name, recipe, folder / MODEL_FILE, faces=len(train), align=align),
+        face_threshold=face_head.threshold if face_head is not None else None,
+    )
+    spec, found = calibrate(spec, _validation(validation, logits), _training_shares(train))
+    results: dict[str, Any] = {
+        "validation": found,
+        **({"face_head": face_head.held_out} if face_head is not None else {}),
+        "training": _training_facts(recipe, record),
+        "cost": {"parameters": cost.parameters, "multiply_adds": cost.multiply_adds},
+    }
+    _write_spec(folder, spec)
+    (folder / CARD_FILE).write_text("", encoding="utf-8")  # a bundle must have one to load
+    test = evaluate_ferplus(folder, root, robustness=True)
+    test = {key: value for key, value in test.items() if key not in _NOT_IN_SPEC}
+    spec = replace(spec, results={"test": test, **results})
+    _write_spec(folder, spec)
+    with atomic_path(folder / CARD_FILE) as partial:
+        partial.write_text(write_card(spec), encoding="utf-8")
+    return folder
+
+
+def _write_model(
+    network: nn.Module, recipe: DefaultRecipe, model: Path, validation: FerPlusSplit
+) -> dict[str, NDArray[np.float32]]:
+    """Write a network as ONNX, compare the two, and return what it says of the validation split."""
+    fused = fuse_and_round(network)
+    with atomic_path(model) as partial:
+        export_onnx(fused, partial, recipe.network.input_size_px)
+    logits = _run_onnx(model, validation.images)
+    _compare(fused, validation.images[:64], {k: v[:64] for k, v in logits.items()})
+    return logits
+
+
+def _training_facts(recipe: DefaultRecipe, record: dict[str, Any]) -> dict[str, Any]:
+    """Return what a bundle says of the run that it came from."""
+    return {
+        "epochs": recipe.epochs_total,
+        "seed": recipe.seed,
+        "recipe": record["recipe"],
+        "data_sha256": record["data"]["sha256"],
+        "git_commit": record.get("git_commit"),
+    }
+
+
+def _load_finished(run_folder: Path, recipe: DefaultRecipe) -> CompactNet:
     checkpoint = run_folder / "checkpoints" / LAST_CHECKPOINT
     network = load_averaged_network(recipe, checkpoint)
     done = count_epochs(checkpoint)
@@ -112,62 +175,59 @@ def export_run(
             f"expected a finished run of {recipe.epochs_total} epochs in {run_folder}; "
             f"it has done {done}; go on with --resume"
         )
-    root = Path(data_root) if data_root is not None else Path(record["data"]["path"])
-    validation = load_ferplus(root, "validation")
-    folder = ensure_folder(Path(bundle_folder))
-    cost = measure_cost(network, recipe.network)
-    network = fuse_and_round(network)
-    model = folder / MODEL_FILE
-    with atomic_path(model) as partial:
-        export_onnx(network, partial, recipe.network.input_size_px)
-    logits = _run_onnx(model, validation.images)
-    _compare(network, validation.images[:64], {k: v[:64] for k, v in logits.items()})
-    train_shares = vote_shares(load_ferplus(root, "train").votes)
-    spec, sweep = _calibrate(
-        BundleSpec(
-            name=name,
-            version=__version__,
-            description=(
-                "CompactNet: a small residual network for 48 x 48 grey faces, trained from scratch "
-                "on FER+ votes and FER2013 labels"
-            ),
-            labels=EMOTIONS,
-            temporal="none",
-            crop=CropGeometry(size_px=48, align="eyes"),
-            input_name="faces",
-            input_size_px=recipe.network.input_size_px,
-            expression_outputs=(
-                ExpressionOutput(name=FERPLUS_OUTPUT, labels=EMOTIONS, temperature=1, weights={}),
-                ExpressionOutput(
-                    name=FER2013_OUTPUT, labels=FER2013_EMOTIONS, temperature=1, weights={}
-                ),
-            ),
-            face_output=FACE_OUTPUT,
-            valence_arousal_output=None,
-            priors={},
-            training_data="FER+ votes and FER2013 labels, training split (28,558 faces)",
-            licence=_LICENCE,
-            model_sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
+    return cast("CompactNet", network)
+
+
+def _describe(
+    name: str, recipe: DefaultRecipe, model: Path, *, faces: int, align: Literal["none", "eyes"]
+) -> BundleSpec:
+    """Return the spec of a network before anything is fitted on validation."""
+    size = recipe.network.input_size_px
+    return BundleSpec(
+        name=name,
+        version=__version__,
+        description=(
+            f"CompactNet: a small residual network for {size} x {size} grey faces, trained from "
+            "scratch on FER+ votes and FER2013 labels"
         ),
-        validation,
-        logits,
-        train_shares,
+        labels=EMOTIONS,
+        temporal="none",
+        crop=CropGeometry(size_px=size, align=align),
+        input_name="faces",
+        input_size_px=size,
+        expression_outputs=(
+            ExpressionOutput(name=FERPLUS_OUTPUT, labels=EMOTIONS, temperature=1, weights={}),
+            ExpressionOutput(
+                name=FER2013_OUTPUT, labels=FER2013_EMOTIONS, temperature=1, weights={}
+            ),
+        ),
+        face_output=FACE_OUTPUT,
+        valence_arousal_output=None,
+        priors={},
+        training_data=f"FER+ votes and FER2013 labels, training split ({faces:,} faces)",
+        licence=_LICENCE,
+        model_sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
     )
-    _write_spec(folder, spec)
-    (folder / CARD_FILE).write_text("", encoding="utf-8")  # a bundle must have one to load
-    results = evaluate_ferplus(folder, root, split="test")
-    spec = replace(
-        spec,
-        results={
-            "test": results,
-            "validation_prior_sweep": sweep,
-            "cost": {"parameters": cost.parameters, "multiply_adds": cost.multiply_adds},
-        },
+
+
+def _validation(split: FerPlusSplit, logits: dict[str, NDArray[np.float32]]) -> Validation:
+    at = np.array([EMOTIONS.index(name) for name in FER2013_EMOTIONS])
+    return Validation(
+        logits=logits,
+        vote_shares=vote_shares(split.votes),
+        majority=majority_labels(split.votes),
+        argmax=argmax_labels(split.votes),
+        fer2013=np.where(split.fer2013_labels >= 0, at[split.fer2013_labels], -1),
     )
-    _write_spec(folder, spec)
-    with atomic_path(folder / CARD_FILE) as partial:
-        partial.write_text(write_card(spec, record), encoding="utf-8")
-    return folder
+
+
+def _training_shares(split: FerPlusSplit) -> TrainingShares:
+    votes = vote_shares(split.votes)
+    labels = split.fer2013_labels[split.fer2013_labels >= 0]
+    counts = np.bincount(labels, minlength=len(FER2013_EMOTIONS))
+    return TrainingShares(
+        ferplus=votes.sum(axis=0) / votes.sum(), fer2013=counts / max(1, counts.sum())
+    )
 
 
 def recipe_from_record(record: dict[str, Any]) -> DefaultRecipe:
@@ -183,8 +243,13 @@ def recipe_from_record(record: dict[str, Any]) -> DefaultRecipe:
         network = CompactNetOptions(**tupled(plain.pop("network")))
         augmentation = AugmentationSettings(**tupled(plain.pop("augmentation")))
         refining = AugmentationSettings(**tupled(plain.pop("refine_augmentation")))
+        polishing = AugmentationSettings(**tupled(plain.pop("polish_augmentation")))
         return DefaultRecipe(
-            network=network, augmentation=augmentation, refine_augmentation=refining, **plain
+            network=network,
+            augmentation=augmentation,
+            refine_augmentation=refining,
+            polish_augmentation=polishing,
+            **plain,
         )
     except (KeyError, TypeError) as error:
         raise TrainingError(
@@ -273,58 +338,6 @@ def measure_cost(network: nn.Module, options: CompactNetOptions) -> NetworkCost:
         hook.remove()
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return NetworkCost(parameters=parameters, multiply_adds=multiply_adds)
-
-
-def _calibrate(
-    spec: BundleSpec,
-    validation: FerPlusSplit,
-    logits: dict[str, NDArray[np.float32]],
-    train_shares: NDArray[np.float32],
-) -> tuple[BundleSpec, list[dict[str, float]]]:
-    # Not 0, whose logarithm would make everything NaN, where the data lacks an expression.
-    prior = np.maximum(train_shares.sum(axis=0) / train_shares.sum(), _LEAST_SHARE)
-    shares = vote_shares(validation.votes)
-    known = shares.sum(axis=1) > 0
-    one_hot = np.eye(len(FER2013_EMOTIONS))[np.maximum(validation.fer2013_labels, 0)]
-    labelled = validation.fer2013_labels >= 0
-    temperatures = (
-        fit_temperature(logits[FERPLUS_OUTPUT][known], shares[known], np.log(prior)),
-        fit_temperature(
-            logits[FER2013_OUTPUT][labelled],
-            one_hot[labelled],
-            np.log(np.maximum(one_hot[labelled].mean(axis=0), _LEAST_SHARE)),
-        ),
-    )
-    first, second = spec.expression_outputs
-    # Elsewhere than on FER+'s own faces neither label set is the truth: half and half.
-    spec = with_weights(
-        replace(
-            spec,
-            expression_outputs=(
-                replace(first, temperature=temperatures[0]),
-                replace(second, temperature=temperatures[1]),
-            ),
-        ),
-        {"training": 1.0, "default": 0.5, "uniform": 0.5, "custom": 0.5},
-    )
-    data = Validation(
-        logits=logits,
-        vote_shares=shares,
-        majority=majority_labels(validation.votes),
-        fer2013=validation.fer2013_labels,
-    )
-    spec = with_weights(spec, {"training": choose_weight(spec, data, prior)})
-    power, sweep = choose_prior_power(spec, data, prior)
-    return (
-        replace(
-            spec,
-            priors={
-                "training": tuple(float(value) for value in prior),
-                "default": tuple(float(value) for value in temper_prior(prior, power)),
-            },
-        ),
-        sweep,
-    )
 
 
 def _run_onnx(model: Path, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:

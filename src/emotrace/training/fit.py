@@ -97,7 +97,7 @@ def fit(
         precision="bf16-mixed" if recipe.mixed_precision else "32-true",
         gradient_clip_val=recipe.gradient_clip_norm,
         logger=[
-            CSVLogger(folder, name=None, version="csv"),
+            CSVLogger(folder, name=None, version=_csv_folder(last)),
             TensorBoardLogger(folder, name=None, version="tensorboard"),
         ],
         callbacks=[_checkpointing(checkpoints)],
@@ -115,6 +115,14 @@ def fit(
             weights_only=True,
         )
     return last
+
+
+def _csv_folder(last: Path) -> str:
+    """Name the folder of the curve: a run that goes on gets one of its own.
+
+    Lightning's logger deletes the file that it finds in its folder.
+    """
+    return f"csv-from-epoch-{count_epochs(last)}" if last.exists() else "csv"
 
 
 def _checkpointing(folder: Path) -> ModelCheckpoint:

@@ -42,6 +42,15 @@ def _moving_average(decay: float) -> Any:
     return update
 
 
+def _shrink(images: Tensor, size_px: int) -> Tensor:
+    """Make faces smaller without aliasing; leaves those of that size as they are."""
+    if images.shape[-1] == size_px:
+        return images
+    return F.interpolate(
+        images, size=(size_px, size_px), mode="bilinear", align_corners=False, antialias=True
+    )
+
+
 class ExpressionModule(lightning.LightningModule):
     """Trains a `CompactNet` on both label sets at once and keeps its averaged weights."""
 
@@ -90,6 +99,7 @@ class ExpressionModule(lightning.LightningModule):
         # In full precision: bfloat16 keeps 8 bits, as coarse as the grey levels themselves.
         with torch.autocast(images.device.type, enabled=False):
             images = augment(images, augmentation, generator)
+            images = _shrink(images, recipe.size_px_at(self.current_epoch))
         faces = len(batch.images)
         keep = draw_mixup(augmentation, generator)
         ferplus, fer2013, face = batch.ferplus_shares, batch.fer2013_shares, batch.face_shares
@@ -121,6 +131,18 @@ class ExpressionModule(lightning.LightningModule):
             )
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=faces)
         return loss
+
+    def on_train_start(self) -> None:
+        """Take the learning rate from the recipe: a checkpoint of a shorter run ended at zero."""
+        scheduler = self.lr_schedulers()
+        if isinstance(scheduler, torch.optim.lr_scheduler.LambdaLR):
+            for group, peak, factor in zip(
+                scheduler.optimizer.param_groups,
+                scheduler.base_lrs,
+                scheduler.lr_lambdas,
+                strict=True,
+            ):
+                group["lr"] = peak * factor(scheduler.last_epoch)
 
     def on_train_batch_end(self, *_: Any) -> None:
         """Move the averaged weights one step towards the trained ones."""
@@ -169,21 +191,17 @@ class ExpressionModule(lightning.LightningModule):
             momentum=recipe.momentum,
             nesterov=True,
         )
-        warmup = max(1, round(recipe.warmup_epochs * self.steps_total / recipe.epochs_total))
-        steps_per_epoch = self.steps_total / recipe.epochs_total
-        steps_per_cycle = max(1, round(recipe.epochs * steps_per_epoch))
-        refine_from = steps_per_cycle * recipe.cycles
+        per_epoch = self.steps_total / recipe.epochs_total
+        warmup = max(1, round(recipe.warmup_epochs * per_epoch))
+        polish_from = round(recipe.epochs * per_epoch)
 
         def factor(step: int) -> float:
             if step < warmup:
                 return (step + 1) / warmup
-            if step >= refine_from and recipe.refine_epochs:
-                peak, start, end = recipe.refine_factor, refine_from, self.steps_total
+            if step < polish_from or not recipe.polish_epochs:
+                peak, start, end = 1.0, warmup, polish_from
             else:
-                cycle = min(step // steps_per_cycle, recipe.cycles - 1)
-                peak = recipe.restart_factor**cycle
-                start = warmup if cycle == 0 else cycle * steps_per_cycle
-                end = (cycle + 1) * steps_per_cycle
+                peak, start, end = recipe.polish_factor, polish_from, self.steps_total
             done = (step - start) / max(1, end - start)
             return peak * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Final
 
 import tyro
 
 from emotrace.errors import UsageError
 from emotrace.models.compact_options import CompactNetOptions
+
+_SIZE_STEP_PX: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,44 +21,50 @@ class AugmentationSettings:
     boxes, low resolution, blur, exposure, light from one side.
     """
 
-    scale: tuple[float, float] = (0.82, 1.22)
+    scale: tuple[float, float] = (0.83, 1.2)
     rotation_degrees: float = 16.0
-    shift_fraction: float = 0.1
+    shift_fraction: float = 0.09
     """Of the picture's side, each way."""
-    shear_degrees: float = 6.0
+    shear_degrees: float = 5.0
     flip_probability: float = 0.5
     contrast: tuple[float, float] = (0.7, 1.3)
     brightness: float = 0.15
     gamma: tuple[float, float] = (0.6, 1.7)
-    side_light_probability: float = 0.15
-    blur_probability: float = 0.15
-    low_resolution_probability: float = 0.2
+    side_light_probability: float = 0.12
+    blur_probability: float = 0.1
+    low_resolution_probability: float = 0.15
     lowest_resolution_px: int = 16
     noise_probability: float = 0.1
+    jpeg_probability: float = 0.0
+    jpeg_quality: tuple[int, int] = (20, 70)
+    """Of the JPEG that a face is sent through, as footage comes through a codec."""
     erase_probability: float = 0.3
     erase_fraction: tuple[float, float] = (0.15, 0.4)
     """Side of the erased box as a share of the picture's."""
-    mixup_probability: float = 0.4
+    mixup_probability: float = 0.3
     mixup_alpha: float = 0.3
     """Of the Beta distribution (Zhang et al. 2018, arXiv:1710.09412)."""
 
 
 MILD_AUGMENTATION: Final = AugmentationSettings(
-    scale=(0.9, 1.12),
-    rotation_degrees=10.0,
-    shift_fraction=0.06,
+    scale=(0.88, 1.15),
+    rotation_degrees=13.0,
+    shift_fraction=0.07,
     shear_degrees=3.0,
     contrast=(0.8, 1.2),
     brightness=0.1,
-    gamma=(0.75, 1.35),
+    gamma=(0.65, 1.5),
     side_light_probability=0.08,
     blur_probability=0.08,
     low_resolution_probability=0.1,
     noise_probability=0.05,
-    erase_probability=0.1,
+    erase_probability=0.15,
     mixup_probability=0.0,
 )
 """For the last epochs: nearer to the faces that will be met, no two of them mixed."""
+
+POLISH_AUGMENTATION: Final = replace(MILD_AUGMENTATION, jpeg_probability=0.35)
+"""For polishing: as mild, and through a codec."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,28 +79,35 @@ class DefaultRecipe:
     """The shape of the network."""
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
     """Random changes to the faces."""
-    epochs: int = 20
-    """Of each cycle; each draws as many faces as the training set has."""
-    cycles: int = 1
-    """Times the learning rate falls to zero; each further cycle starts at `restart_factor` of the
-    one before (warm restarts, Loshchilov and Hutter 2017, arXiv:1608.03983)."""
-    restart_factor: float = 0.5
-    """Peak of a cycle's learning rate as a share of the previous cycle's."""
-    refine_epochs: int = 8
-    """After the cycles: epochs with `refine_augmentation`, from `refine_factor` of the peak
-    learning rate down to zero (strong augmentation first, faces nearly as they are last; He et al.
-    2019, arXiv:1909.09148)."""
-    refine_factor: float = 0.3
-    """Learning rate at which refinement starts, as a share of `learning_rate`."""
+    epochs: int = 44
+    """Each draws as many faces as the training set has."""
+    refine_epochs: int = 10
+    """The last of them (all, where there are no more), with `refine_augmentation`: strong changes
+    first, faces nearly as they are last (He et al. 2019, arXiv:1909.09148)."""
     refine_augmentation: Annotated[AugmentationSettings, tyro.conf.Suppress] = field(
         default_factory=lambda: MILD_AUGMENTATION
     )
     """Random changes to the faces while refining. Not a flag: those of `augmentation` have the same
     names; change it from Python."""
+    polish_epochs: int = 8
+    """After those: a short second fall of the learning rate, from `polish_factor` of its peak to
+    zero, with `polish_augmentation` (a warm restart; Loshchilov and Hutter 2017,
+    arXiv:1608.03983)."""
+    polish_factor: float = 0.2
+    polish_augmentation: Annotated[AugmentationSettings, tyro.conf.Suppress] = field(
+        default_factory=lambda: POLISH_AUGMENTATION
+    )
+    """Random changes to the faces while polishing; not a flag, as `refine_augmentation`."""
+    first_size_px: int = 32
+    """Side of the faces in the first epochs; it grows in steps of 16 (each stage of the network
+    halves it) to the network's own. Small faces cost less (32 x 32 half the time of 48 x 48) and
+    teach the coarse things first (progressive resizing; Tan and Le 2021, arXiv:2104.00298)."""
+    growing_share: float = 0.5
+    """Of the epochs: when the faces have reached the network's own size."""
     batch_size: int = 128
     """Faces in one step, pictures without a face not counted."""
     learning_rate: float = 0.1
-    """Peak of the first cycle; reached after `warmup_epochs`, then a half cosine to zero."""
+    """Peak; reached after `warmup_epochs`, then a half cosine to zero over `epochs`."""
     warmup_epochs: float = 1.0
     momentum: float = 0.9
     """Of stochastic gradient descent, Nesterov's form."""
@@ -102,7 +117,7 @@ class DefaultRecipe:
     """Longer gradients are shortened to it."""
     average_decay: float = 0.998
     """Of the moving average of the weights, per step (an epoch has about 223)."""
-    balance_power: float = 0.5
+    balance_power: float = 0.3
     """An image is drawn in proportion to the mean over its votes of (share of the emotion in the
     training set) ** -balance_power: 0 draws all alike, 1 meets the emotions about equally often."""
     fer2013_weight: float = 0.5
@@ -120,13 +135,24 @@ class DefaultRecipe:
 
     @property
     def epochs_total(self) -> int:
-        """Epochs of all cycles and of the refinement."""
-        return self.epochs * self.cycles + self.refine_epochs
+        """Epochs, those of polishing included."""
+        return self.epochs + self.polish_epochs
 
     def augmentation_at(self, epoch: int) -> AugmentationSettings:
         """Return what is done to the faces in an epoch, counted from 0."""
-        is_refining = epoch >= self.epochs * self.cycles
+        if epoch >= self.epochs:
+            return self.polish_augmentation
+        is_refining = epoch >= self.epochs - self.refine_epochs
         return self.refine_augmentation if is_refining else self.augmentation
+
+    def size_px_at(self, epoch: int) -> int:
+        """Return the side of the faces in an epoch, counted from 0."""
+        full = self.network.input_size_px
+        smaller = range(self.first_size_px, full, _SIZE_STEP_PX)
+        growing = self.growing_share * self.epochs
+        if epoch >= growing or not smaller:
+            return full
+        return smaller[int(epoch / growing * len(smaller))]
 
     def __post_init__(self) -> None:
         """Refuse values that cannot train.
@@ -134,8 +160,19 @@ class DefaultRecipe:
         Raises:
             UsageError: Naming the field, what was expected and what was got.
         """
-        for name in ("epochs", "cycles", "batch_size", "learning_rate"):
+        for name in ("epochs", "batch_size", "learning_rate"):
             if getattr(self, name) <= 0:
                 raise UsageError(f"expected {name} above 0; got {getattr(self, name)}")
         if not 0 <= self.not_face_fraction < 1:
             raise UsageError(f"expected not_face_fraction in [0, 1); got {self.not_face_fraction}")
+        for name in ("refine_epochs", "polish_epochs"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"expected {name} of at least 0; got {getattr(self, name)}")
+        full = self.network.input_size_px
+        if self.first_size_px not in range(_SIZE_STEP_PX, full + 1, _SIZE_STEP_PX):
+            raise UsageError(
+                f"expected first_size_px to be a multiple of {_SIZE_STEP_PX} up to {full}; "
+                f"got {self.first_size_px}"
+            )
+        if not 0 <= self.growing_share <= 1:
+            raise UsageError(f"expected growing_share in [0, 1]; got {self.growing_share}")

@@ -125,7 +125,9 @@ class _Canvas:
         region[:] = (region * (255 - alpha) + ink * alpha + 127) // 255
 
 
-def draw_frame_result(image_rgb: NDArray[np.uint8], result: FrameResult) -> NDArray[np.uint8]:
+def draw_frame_result(
+    image_rgb: NDArray[np.uint8], result: FrameResult, *, uncertain_below: float | None = None
+) -> NDArray[np.uint8]:
     """Draw the predictions of one frame into a copy of it.
 
     Each face gets a box in a colour of its own (dashed where it was tracked, not detected), a label
@@ -136,6 +138,7 @@ def draw_frame_result(image_rgb: NDArray[np.uint8], result: FrameResult) -> NDAr
     Args:
         image_rgb: `(height, width, 3)`, uint8, upright; it is not written to.
         result: What was predicted for this frame.
+        uncertain_below: A label whose probability is lower is paler and has a question mark.
 
     Returns:
         The annotated picture, `(height, width, 3)`, uint8.
@@ -149,7 +152,8 @@ def draw_frame_result(image_rgb: NDArray[np.uint8], result: FrameResult) -> NDAr
         _draw_box(canvas, item, box)
     _draw_time(canvas, result.timestamp_seconds)
     for item, box in zip(faces, boxes, strict=True):
-        _draw_label(canvas, item, box)
+        is_uncertain = uncertain_below is not None and item.prediction.confidence < uncertain_below
+        _draw_label(canvas, item, box, is_uncertain=is_uncertain)
     for item, box in zip(faces, boxes, strict=True):
         _draw_panel(canvas, item.prediction, box)
     return canvas.image
@@ -227,11 +231,12 @@ def _clock(seconds: float) -> str:
     return f"{sign}{head}:{milliseconds // 1000:02d}.{milliseconds % 1000:03d}"
 
 
-def _draw_label(canvas: _Canvas, item: FaceResult, box: _Area) -> None:
+def _draw_label(canvas: _Canvas, item: FaceResult, box: _Area, *, is_uncertain: bool) -> None:
     prediction = item.prediction
     # Small faces get smaller type, down to what can still be read.
     size = min(canvas.text_px, max(9, round(0.8 * canvas.text_px), round(box.height * 0.22)))
-    words = [f"#{item.face.face_id}", prediction.emotion, f"{prediction.confidence:.0%}"]
+    emotion = prediction.emotion + ("?" if is_uncertain else "")
+    words = [f"#{item.face.face_id}", emotion, f"{prediction.confidence:.0%}"]
     space = max(3, round(size * 0.45))
     widths = [_text_mask(word, size).shape[1] for word in words]
     width = sum(widths) + space * (len(words) + 1)
@@ -250,6 +255,10 @@ def _draw_label(canvas: _Canvas, item: FaceResult, box: _Area) -> None:
         area = inside.moved_across(canvas.width).moved_along(canvas.height)
         canvas.taken.append(area)
     color = rgb_from_hex(face_color(item.face.face_id))
+    if is_uncertain:
+        # Towards white, not transparent: the dark words must stay readable on any ground.
+        red, green, blue = ((value + 2 * _LIGHT[0]) // 3 for value in color)
+        color = (red, green, blue)
     canvas.fill(area, color)
     x = area.left + space
     for word, word_width in zip(words, widths, strict=True):

@@ -1,0 +1,153 @@
+"""The measures by which the default bundle is judged, and how each is found among its results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from emotrace.training.calibration import FER2013_PRIOR
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Results = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One number that a bundle is judged by, and what was wanted of it before it was trained."""
+
+    name: str
+    path: tuple[str, ...]
+    """Where `evaluate_ferplus` puts it; the first prior that is there, where several are named."""
+    prior: str | None = None
+    """Under which it is taken; None for what does not depend on one."""
+    must: float | None = None
+    aim: float | None = None
+    is_share: bool = True
+    """Of 1, shown in per cent; else a plain number."""
+    more_is_better: bool = True
+
+    def of(self, results: Results, *, without_duplicates: bool = False) -> float | None:
+        """Return its value, or None where the results lack it."""
+        path = self.path
+        if self.prior is not None:
+            prior = self.prior
+            if prior == FER2013_PRIOR and prior not in results["priors"]:
+                prior = "uniform"  # of bundles that cannot answer as FER2013 alone
+            path = ("priors", prior, *path)
+        if without_duplicates:
+            last = path[-1]
+            alone = last == "kl_divergence_to_votes"
+            ending = (f"{last}_without_duplicates",) if alone else ("without_duplicates", last)
+            path = (*path[:-1], *ending)
+        found = _find(results, path)
+        return None if found is None else float(found)
+
+    def interval_of(self, results: Results) -> tuple[float, float] | None:
+        """Return its 95 % bootstrap interval, or None where there is none."""
+        if self.prior is None or self.path[-1] == "kl_divergence_to_votes":
+            return None
+        prior = self.prior
+        if prior == FER2013_PRIOR and prior not in results["priors"]:
+            prior = "uniform"
+        path = ("priors", prior, *self.path[:-1], f"{self.path[-1]}_interval_95")
+        found = _find(results, path)
+        return None if found is None else (float(found[0]), float(found[1]))
+
+    def show(self, value: float | None) -> str:
+        """Return a value as text: per cent without the sign, or three decimals.
+
+        >>> MEASURES[0].show(0.8812)
+        '88.1'
+        """
+        if value is None:
+            return "-"
+        return f"{100 * value:.1f}" if self.is_share else f"{value:.3f}"
+
+    def show_wanted(self, value: float | None) -> str:
+        """Return `must` or `aim` as text; nothing where nothing was wanted.
+
+        >>> MEASURES[0].show_wanted(0.88)
+        '88'
+        """
+        if value is None:
+            return ""
+        return f"{100 * value:g}" if self.is_share else f"{value:g}"
+
+
+def _find(results: Results, path: tuple[str, ...]) -> Any:
+    found: Any = results
+    for step in path:
+        if not isinstance(found, dict) or step not in found:
+            return None
+        found = found[step]
+    return found
+
+
+_ACCURACY: Final = "accuracy"
+_RECALL: Final = "unweighted_average_recall"
+_ERROR: Final = "calibration_error"
+
+MEASURES: Final = (
+    Measure(
+        name="FER+ majority: accuracy",
+        path=("majority", _ACCURACY),
+        prior="training",
+        must=0.88,
+        aim=0.90,
+    ),
+    Measure(
+        name="FER+ argmax: accuracy",
+        path=("argmax", _ACCURACY),
+        prior="training",
+        must=0.84,
+        aim=0.86,
+    ),
+    Measure(
+        name="FER+ majority: average recall",
+        path=("majority", _RECALL),
+        prior="default",
+        must=0.74,
+        aim=0.80,
+    ),
+    Measure(name="FER+ majority: accuracy", path=("majority", _ACCURACY), prior="default"),
+    Measure(name="FER+ majority: macro F1", path=("majority", "macro_f1"), prior="default"),
+    Measure(
+        name="FER2013 labels: accuracy",
+        path=("fer2013", _ACCURACY),
+        prior=FER2013_PRIOR,
+        must=0.70,
+        aim=0.73,
+    ),
+    Measure(
+        name="FER2013 labels: average recall",
+        path=("fer2013", _RECALL),
+        prior=FER2013_PRIOR,
+        must=0.68,
+        aim=0.71,
+    ),
+    *(
+        Measure(
+            name=f"FER+ {protocol}: ECE",
+            path=(protocol, _ERROR),
+            prior=prior,
+            must=0.03,
+            aim=0.015,
+            is_share=False,
+            more_is_better=False,
+        )
+        for prior in ("default", "training")
+        for protocol in ("majority", "argmax")
+    ),
+    Measure(
+        name="KL to the votes, nats",
+        path=("kl_divergence_to_votes",),
+        prior="training",
+        must=0.26,
+        aim=0.20,
+        is_share=False,
+        more_is_better=False,
+    ),
+)
+"""Those of the tables in docs/default-model.md; on the test split, each with its prior."""
