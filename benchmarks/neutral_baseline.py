@@ -37,6 +37,7 @@ from emotrace.analysis.baseline import (
     adjusted_tracks,
     estimate_baselines,
 )
+from emotrace.analysis.segments import SegmentSettings
 from emotrace.synth import write_video
 from known_clips import KNOWN
 from scripted_faces import Act, make_scripted_clip
@@ -99,9 +100,8 @@ def draw_clips(folder: Path, subjects: Sequence[int], emotions: Sequence[str]) -
 
 def analyse(paths: Sequence[Path], folder: Path, bundle: Bundle) -> dict[str, Timeline]:
     """Analyse what is not there yet; return the timelines by file name."""
-    report = analyze_inputs(
-        list(paths), folder, bundle=bundle, settings=AnalysisSettings(threads=1)
-    )
+    settings = AnalysisSettings(threads=1, segmentation=SegmentSettings(smoothing=None))
+    report = analyze_inputs(list(paths), folder, bundle=bundle, settings=settings)
     for outcome in report.outcomes:
         if outcome.folder is None:
             print(f"{outcome.path.name}: {outcome.error}")

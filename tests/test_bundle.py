@@ -215,7 +215,9 @@ def test_a_spec_that_cannot_work_says_why(
         (lambda raw: raw["input"].update(name="images"), r"'images' of shape \(1, 48, 48\)"),
         (lambda raw: raw["input"].update(size_px=64), r"'faces' of shape \(1, 64, 64\)"),
         (
-            lambda raw: raw["expression_outputs"][0].update(name="fer2013_logits"),
+            lambda raw: raw["expression_outputs"][0].update(
+                name="fer2013_logits", weights={"custom": 1.0}
+            ),
             r"'fer2013_logits' of shape \((8|7),\)",
         ),
     ],
@@ -249,7 +251,7 @@ def test_threads_below_one_are_a_usage_error() -> None:
 @pytest.mark.parametrize(
     ("prior", "told"),
     [
-        ("balanced", "expected a prior out of training, default, uniform, .* got 'balanced'"),
+        ("balanced", "expected a prior out of training, default, .*uniform, .* got 'balanced'"),
         ({"anger": 1.0}, "missing: contempt, .*surprise; unknown: none"),
         ({**dict.fromkeys(EMOTIONS, 1.0), "joy": 1.0}, "missing: none; unknown: joy"),
         ({**dict.fromkeys(EMOTIONS, 1.0), "fear": -0.5}, "prior shares of 0 or more, not all 0"),

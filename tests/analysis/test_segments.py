@@ -176,7 +176,9 @@ def test_unmerged_unsmoothed_segments_are_runs_of_the_emotion_column(table: pa.T
 @given(tables())
 @settings(deadline=None, max_examples=30)
 def test_smoothed_columns_agree_with_smoothing_each_face_alone(table: pa.Table) -> None:
-    smoothed = add_smoothed_columns(table, SmoothingSettings(max_gap_seconds=1e9))
+    smoothed = add_smoothed_columns(
+        table, SmoothingSettings(window_seconds=0.5, max_gap_seconds=1e9)
+    )
     assert smoothed.schema.names == [*TIMELINE_SCHEMA.names, *(f.name for f in SMOOTHED_FIELDS)]
     assert smoothed.select(TIMELINE_SCHEMA.names).equals(table)
     frame = smoothed.to_pandas()

@@ -76,6 +76,7 @@ def test_the_rule_takes_the_strongest_that_keeps_short_expressions(benchmarks: N
     ]
     rows[-1]["agreement"] = 0.94
     assert script.choose(rows, "centred")["seconds"] == 0.5
+    assert script.choose([*rows, rows[-1] | {"smoothing": "causal"}], "causal")["seconds"] == 1.0
     rows[2]["missed"] = {"0.5": 0.10}
     assert script.choose(rows, "centred")["seconds"] == 0.2
 

@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 SHORTEST_EXPRESSION_SECONDS: Final = 0.5
 """The usual lower bound of an ordinary facial expression's length; shorter ones are called micro-
 expressions (Matsumoto and Hwang, 2011, "Evidence for training the ability to read microexpressions
-of emotion", Motivation and Emotion 35, 181-191: 0.5 to 4 s). The default of every span below."""
+of emotion", Motivation and Emotion 35, 181-191: 0.5 to 4 s). The default of the spans of time that
+the face may be away."""
+
+WINDOW_SECONDS: Final = 0.35
+"""Of the centred window: the widest that keeps expressions of half a second.
+
+`benchmarks/smoothing_on_clips.py`, drawn faces: of 192 expressions of 0.5 s raw labels miss 2.1 %,
+0.35 s 4.7 %, 0.5 s 12.5 %, 1 s 48.4 %; see docs/smoothing.md."""
+
+TIME_CONSTANT_SECONDS: Final = 0.15
+"""Of the causal one, likewise: 0.15 s misses 5.2 % of them, 0.2 s 7.8 %, 0.25 s 13 %."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +41,7 @@ class SmoothingSettings:
         UsageError: A value that cannot work.
     """
 
-    window_seconds: float = SHORTEST_EXPRESSION_SECONDS
+    window_seconds: float = WINDOW_SECONDS
     """Full width of the centred window."""
     max_gap_seconds: float = SHORTEST_EXPRESSION_SECONDS
     """Frames on two sides of a longer absence of the face are never averaged."""
@@ -178,7 +188,7 @@ class CausalSmoother:
     def __init__(
         self,
         *,
-        time_constant_seconds: float = SHORTEST_EXPRESSION_SECONDS / 2,
+        time_constant_seconds: float = TIME_CONSTANT_SECONDS,
         max_gap_seconds: float = SHORTEST_EXPRESSION_SECONDS,
     ) -> None:
         _check_positive("time_constant_seconds", time_constant_seconds)

@@ -87,7 +87,7 @@ class _ModelArguments:
     summary.json says how much."""
     smoothing: Annotated[
         float | None,
-        tyro.conf.arg(metavar="SECONDS", help_behavior_hint="(default: 0.5)"),
+        tyro.conf.arg(metavar="SECONDS", help_behavior_hint="(default: 0.35)"),
     ] = None
     """Average predictions over so long before segments are cut; probabilities stay raw."""
     no_smoothing: Switch = False

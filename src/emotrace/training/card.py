@@ -201,8 +201,9 @@ def _prior(spec: BundleSpec) -> str:
         {_percent(shares["disgust"])} disgust. A model that takes this for the way of the world
         calls most rare expressions that it meets elsewhere neutral. So how common each expression
         is taken to be is a setting: `training` fits data like the training data, `uniform` treats
-        all alike, `default` lies between (the power of the training prior that is best on
-        validation in the mean of accuracy and average recall). Under the last two the answers of
+        all alike, `default` lies between (the most balanced power of the training prior
+        that is within half a point of the best on validation, in the mean of accuracy and average
+        recall). Under the last two the answers of
         both label sets are mixed half and half. Every summary names the prior that was used."""
     parts = ["## The prior", _paragraph(text)]
     if FER2013_PRIOR in spec.priors:

@@ -37,7 +37,7 @@ def refit_from(
     footage: Sequence[Footage] = (),
     *,
     folder: Path | None = None,
-    scenes: int = 40,
+    scenes: int = 16,
     seed: int = 0,
 ) -> Callable[[CompactNet], FaceHeadFit]:
     """Return what `export_run` takes to refit the face head of the network that it exports.

@@ -72,7 +72,7 @@ class Footage:
 class MiningSettings:
     """How many crops are cut, and which."""
 
-    frames_per_footage: int = 24
+    frames_per_footage: int = 8
     """Frames looked at, spread evenly over a video."""
     random_boxes: int = 8
     """Cut from each frame at random places and sizes."""
@@ -102,7 +102,7 @@ def gather_not_faces(
     footage: Sequence[Footage],
     *,
     folder: Path | None = None,
-    scenes: int = 40,
+    scenes: int = 16,
     seed: int,
     settings: MiningSettings | None = None,
 ) -> dict[str, NDArray[np.uint8]]:
