@@ -104,7 +104,6 @@ class VideoAnalysis:
             self._predictor = FacePredictor(
                 self.bundle, batch_size=self.settings.batch_size, threads=self._threads
             )
-            self.rejection = FaceRejection.of(self._predictor.face_spec, self.settings)
             self.notices: tuple[str, ...] = self._predictor.notices
             if detector is None or isinstance(detector, str):
                 choice = choose_detector(detector or self.settings.detector)
@@ -112,6 +111,9 @@ class VideoAnalysis:
                 self.notices += (choice.notice,) if choice.notice else ()
             else:
                 self.detector = detector
+            self.rejection = FaceRejection.of(
+                self._predictor.face_spec, self.settings, self.detector
+            )
         except BaseException:
             self._reader.close()
             raise
