@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from emotrace.analysis.pipeline import analyze_video
+from emotrace.analysis.settings import AnalysisSettings
 from emotrace.bundle_outputs import OtherOutput
 from emotrace.errors import BundleError
 from emotrace.labels import EMOTIONS
@@ -61,8 +62,9 @@ def test_valence_and_arousal_alone_go_beside_the_default_bundles_expressions(
     complete = recurrent_bundle(tmp_path / "complete")
     clip = write_clip(tmp_path / "clip.mp4", frames=12)
     box = (10.0, 10.0, 60.0, 60.0)
-    timeline = analyze_video(clip, detector=BoxDetector(box), bundle=folder)
-    default = analyze_video(clip, detector=BoxDetector(box)).to_pandas()
+    every = AnalysisSettings(keep_rejected=True)  # the pictures here show no face
+    timeline = analyze_video(clip, detector=BoxDetector(box), bundle=folder, settings=every)
+    default = analyze_video(clip, detector=BoxDetector(box), settings=every).to_pandas()
     whole = analyze_video(clip, detector=BoxDetector(box), bundle=complete).to_pandas()
     table = timeline.to_pandas()
     names = [*EMOTIONS, "emotion", "smoothed_emotion"]

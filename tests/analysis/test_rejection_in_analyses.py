@@ -111,6 +111,17 @@ def test_what_is_left_is_what_was_there_without_rejection(clip: Path, between: f
     assert left.groupby("frame")["face_id"].first().iloc[0] == 1
 
 
+def test_the_faces_of_a_trusted_detector_are_not_asked_for(clip: Path) -> None:
+    class Trusted(BoxDetector):
+        name = "yunet"
+
+    bundle = with_threshold(1.0)
+    timeline = analyze_video(clip, detector=Trusted(*BOXES), bundle=bundle)
+    assert timeline.faces == (1, 2)
+    rejected = timeline.summary["rejected"]
+    assert (rejected["face_threshold"], rejected["detections"]) == (None, 0)
+
+
 def test_the_stream_leaves_out_the_same_faces(clip: Path, between: float) -> None:
     bundle = with_threshold(between)
     table = analyze(clip, between, AnalysisSettings(threads=1)).to_pandas()

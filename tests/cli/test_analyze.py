@@ -130,6 +130,11 @@ def test_all_asks_for_every_output(call: Call, library: Library) -> None:
     )
 
 
+def test_keep_rejected_reaches_the_library(call: Call, library: Library) -> None:
+    call("analyze", "a.mp4", "--keep-rejected")
+    assert library.called["settings"] == AnalysisSettings(keep_rejected=True)
+
+
 def test_no_smoothing_reaches_the_library(call: Call, library: Library) -> None:
     call("analyze", "a.mp4", "--no-smoothing")
     settings = library.called["settings"]

@@ -83,8 +83,7 @@ class _ModelArguments:
     prior: Annotated[str, tyro.conf.arg(metavar="PRIOR")] = "default"
     """How common each expression is: default, training, uniform or "anger=0.1,contempt=..."."""
     keep_rejected: Switch = False
-    """Keep what the model takes for no face; otherwise it is left out, and
-    summary.json says how much."""
+    """Keep what the model takes for no face; summary.json counts it."""
     smoothing: Annotated[
         float | None,
         tyro.conf.arg(metavar="SECONDS", help_behavior_hint="(default: 0.35)"),

@@ -169,7 +169,7 @@ def _show_table(rows: Sequence[dict[str, Any]]) -> None:
     for heading in ("parameters", "published", "mult-adds"):
         table.add_column(heading, justify="right", no_wrap=True)
     if is_wide:
-        table.add_column("paper")
+        table.add_column("paper", no_wrap=True)  # cut short where it is long
     for row in rows:
         published = row["published_parameters"]
         table.add_row(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.lib.stride_tricks import sliding_window_view
 
 from emotrace.analysis.post_processing.median import every_median, median_filter
 from emotrace.errors import UsageError
@@ -35,7 +36,12 @@ def test_every_size_equals_scipy_and_the_single_filter(
     values = np.random.default_rng(seed).integers(0, levels, count) / levels
     found = gather(values, 2 * half + 1)
     for k in {0, half // 2, half}:
-        expected = ndimage.median_filter(values, 2 * k + 1, mode="reflect")
+        windows = sliding_window_view(np.pad(values, k, mode="symmetric"), 2 * k + 1)
+        expected = np.median(windows, axis=1)
+        if count > 2 * k:  # of windows longer than the series scipy 1.17 says something else
+            np.testing.assert_array_equal(
+                ndimage.median_filter(values, 2 * k + 1, mode="reflect"), expected
+            )
         np.testing.assert_array_equal(found[k], expected)
         np.testing.assert_array_equal(median_filter(values, 2 * k + 1), expected)
 
