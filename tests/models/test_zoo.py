@@ -161,7 +161,8 @@ def test_in_evaluation_a_batch_of_one_is_its_row_of_a_larger_batch(row: Architec
         together = outputs_of(network, inputs)
         for at in range(4):
             alone = outputs_of(network, inputs[at : at + 1])
-            torch.testing.assert_close(alone[0], together[at], rtol=1e-4, atol=1e-5)
+            # Rounding only (in float64 there is no gap), but Xception's 36 convolutions add it up.
+            torch.testing.assert_close(alone[0], together[at], rtol=1e-4, atol=5e-5)
         assert not torch.allclose(together[0], together[1], rtol=1e-4, atol=1e-5)
 
 

@@ -168,18 +168,23 @@ def _show_table(rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(heading, no_wrap=True)
     for heading in ("parameters", "published", "mult-adds"):
         table.add_column(heading, justify="right", no_wrap=True)
-    if is_wide:
-        table.add_column("paper", no_wrap=True)  # cut short where it is long
-    for row in rows:
-        published = row["published_parameters"]
-        table.add_row(
+    cells = [
+        (
             row["name"],
             _input_text(row),
             f"{row['parameters']:,}",
-            "-" if published is None else f"{published:,}",
+            "-" if row["published_parameters"] is None else f"{row['published_parameters']:,}",
             short_count(row["multiply_adds"]),
-            *([row["paper"]] if is_wide else []),
         )
+        for row in rows
+    ]
+    if is_wide:
+        taken = console.measure(_filled(table, cells)).minimum if console.is_terminal else 0
+        room = console.width - taken if console.is_terminal else PIPE_WIDTH
+        table.add_column("paper", no_wrap=True, max_width=room)
+        cells = [(*known, row["paper"]) for known, row in zip(cells, rows, strict=True)]
+    for known in cells:
+        table.add_row(*known)
     _print_table(console, table)
     console.print()
     for line in LEGEND:
