@@ -38,12 +38,12 @@ LEGEND = (
     ),
     "parameters: trainable ones, with the default options; published: the paper's count",
     (
-        "mult-adds: multiply-adds of convolutions, linear and recurrent layers for one frame's "
+        "cost: multiply-adds of convolutions, linear and recurrent layers for one frame's "
         "output (a whole clip counts, one further step of a sequence)"
     ),
 )
-WIDE = 120
-"""Columns from which a terminal has room for the papers too."""
+NARROWEST_PAPER = 24
+"""Columns that must be left for the papers to be shown, cut short where they are longer."""
 PIPE_WIDTH = 1000
 """Columns where nothing is a terminal: a line is cut or wrapped by whoever reads it."""
 TAKES = {
@@ -162,13 +162,8 @@ def _show_table(rows: Sequence[dict[str, Any]]) -> None:
     from rich.table import Table
 
     console = result_console()
-    is_wide = not console.is_terminal or console.width >= WIDE
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("name", "input"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("parameters", "published", "mult-adds"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    cells = [
+    headings = ("name", "input", "parameters", "published", "cost")
+    cells: list[tuple[str, ...]] = [
         (
             row["name"],
             _input_text(row),
@@ -178,9 +173,16 @@ def _show_table(rows: Sequence[dict[str, Any]]) -> None:
         )
         for row in rows
     ]
-    if is_wide:
-        taken = console.measure(_filled(table, cells)).minimum if console.is_terminal else 0
-        room = console.width - taken if console.is_terminal else PIPE_WIDTH
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in headings:
+        is_number = heading not in ("name", "input")
+        table.add_column(heading, no_wrap=True, justify="right" if is_number else "left")
+    room = PIPE_WIDTH
+    if console.is_terminal:
+        # rich would cut the other columns too to make room for long papers.
+        widths = (max(map(len, column)) for column in zip(headings, *cells, strict=True))
+        room = console.width - sum(width + 2 for width in widths)
+    if room >= NARROWEST_PAPER:
         table.add_column("paper", no_wrap=True, max_width=room)
         cells = [(*known, row["paper"]) for known, row in zip(cells, rows, strict=True)]
     for known in cells:
@@ -206,7 +208,7 @@ def _show_one(facts: dict[str, Any]) -> None:
         ("takes", f"{TAKES[facts['takes']][1]}: {_input_text(facts)}"),
         ("gives", ", ".join(heads)),
         ("parameters", counted if published is None else f"{counted}; published: {published:,}"),
-        ("mult-adds", f"{facts['multiply_adds']:,} for one frame's output"),
+        ("cost", f"{facts['multiply_adds']:,} multiply-adds for one frame's output"),
     ]
     width = max(len(name) for name, _ in lines)
     for name, value in lines:
