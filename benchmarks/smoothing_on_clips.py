@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CLIP_SUFFIXES = (".mp4", ".mov", ".gif")
-WINDOWS_SECONDS = (0.2, 0.35, 0.5, 0.65, 0.8, 1.0, 1.5, 2.0)
-TIME_CONSTANTS_SECONDS = (0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 1.0)
+WINDOWS_SECONDS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.65, 0.8, 1.0, 1.5, 2.0)
+TIME_CONSTANTS_SECONDS = (0.05, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.35, 0.5, 1.0)
 ACT_SECONDS = {0.25: 2, 0.5: 4, 1.0: 2, 2.0: 1}
 """Lengths, and how many of each a clip has: most of the length that decides."""
 REST_SECONDS = 1.5

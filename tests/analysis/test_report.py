@@ -19,6 +19,7 @@ from emotrace.analysis.report_data import (
     MAX_FACES,
     MAX_POINTS,
     MAX_SEGMENTS,
+    MAX_UNCERTAIN,
     chart_data,
 )
 from emotrace.analysis.report_sections import clock
@@ -52,15 +53,24 @@ def make_thumbnail(segment: Segment) -> ReportThumbnail:
 
 
 def make_inputs(
-    faces: Sequence[Mapping[int, np.ndarray]], *, is_still: bool = False, name: str = "clip.mp4"
+    faces: Sequence[Mapping[int, np.ndarray]],
+    *,
+    is_still: bool = False,
+    name: str = "clip.mp4",
+    threshold: float | None = None,
 ) -> dict[str, Any]:
     """The arguments of `write_report` for frames `STEP` seconds apart."""
     table = make_table([STEP * i for i in range(len(faces))], faces)
-    return inputs_of(table, len(faces), is_still=is_still, name=name)
+    return inputs_of(table, len(faces), is_still=is_still, name=name, threshold=threshold)
 
 
 def inputs_of(
-    table: pa.Table, frame_count: int, *, is_still: bool = False, name: str = "clip.mp4"
+    table: pa.Table,
+    frame_count: int,
+    *,
+    is_still: bool = False,
+    name: str = "clip.mp4",
+    threshold: float | None = None,
 ) -> dict[str, Any]:
     duration = 0.0 if is_still else STEP * frame_count
     facts = dataclasses.replace(
@@ -73,7 +83,11 @@ def inputs_of(
         table,
         facts,
         settings={"name": EVIL},
-        bundle={"name": f"bundle {EVIL}", "licence": "Apache-2.0"},
+        bundle={
+            "name": f"bundle {EVIL}",
+            "licence": "Apache-2.0",
+            "uncertain_threshold": threshold,
+        },
         detector=f"haar {EVIL}",
     )
     return {
@@ -214,6 +228,72 @@ def test_pictures_of_the_longest_segments_are_kept(monkeypatch: pytest.MonkeyPat
 )
 def test_clock(seconds: float, expected: str) -> None:
     assert clock(seconds) == expected
+
+
+# --- what is uncertain
+
+
+def unsure_faces() -> list[dict[int, np.ndarray]]:
+    """Two faces for 4 s: face 1 unsure from 1 to 2 s and in one frame, face 2 (away from 1.4 to
+    2.4 s) throughout."""
+    sure, unsure = probabilities_of("neutral", 0.7), probabilities_of("happiness", 0.4)
+    return [
+        {
+            1: unsure if 25 <= i < 50 or i == 75 else sure,
+            **({} if 35 <= i < 60 else {2: unsure}),
+        }
+        for i in range(100)
+    ]
+
+
+def test_uncertain_stretches_end_where_the_face_goes_away() -> None:
+    inputs = make_inputs(unsure_faces(), threshold=0.5)
+    charts = chart_data(inputs["table"], inputs["segments"], inputs["summary"])
+    first, second = charts.page["faces"]
+    assert np.array(first["uncertain"]) == pytest.approx(np.array([[1.0, 2.0], [3.0, 3.04]]))
+    assert np.array(second["uncertain"]) == pytest.approx(np.array([[0.0, 1.4], [2.4, 4.0]]))
+    drawn = sum(end - start for start, end in first["uncertain"])
+    assert drawn / 4 == pytest.approx(inputs["summary"]["faces"][0]["uncertain_share"])
+    # At the threshold itself a prediction is sure.
+    at = float(inputs["table"]["happiness"][60].as_py())
+    inputs["summary"]["bundle"]["uncertain_threshold"] = at
+    charts = chart_data(inputs["table"], inputs["segments"], inputs["summary"])
+    assert [face["uncertain"] for face in charts.page["faces"]] == [[], []]
+
+
+def test_the_page_says_how_much_is_uncertain(tmp_path: Path) -> None:
+    page = write_report(tmp_path / "a.html", **make_inputs(unsure_faces(), threshold=0.5))
+    own = own_html(page.read_text(encoding="utf-8"))
+    assert "Uncertain for 26% of its time." in own
+    assert "Uncertain for 100% of its time." in own
+    assert "has less than 50% counts as uncertain and is hatched" in own
+    assert '<td class="number">26%</td>' in own
+    # A bundle without a threshold calls nothing uncertain.
+    page = write_report(tmp_path / "b.html", **make_inputs(unsure_faces()))
+    shown = own_html(page.read_text(encoding="utf-8")).split("<body>")[1].split('id="details"')[0]
+    assert "Face 2" in shown
+    assert "ncertain" not in shown
+    assert "hatched" not in shown
+
+
+@pytest.mark.parametrize(("threshold", "said"), [(0.7, True), (0.6, False)])
+def test_a_still_image_says_whether_it_is_uncertain(
+    threshold: float, said: bool, tmp_path: Path
+) -> None:
+    inputs = make_inputs([{1: probabilities_of("fear", 0.65)}], is_still=True, threshold=threshold)
+    own = own_html(write_report(tmp_path / "a.html", **inputs).read_text(encoding="utf-8"))
+    assert ("fear, 65%</span>, uncertain." in own) == said
+    assert "hatched" not in own.split("<body>")[1].split('id="details"')[0]
+
+
+def test_very_many_uncertain_stretches_are_not_all_drawn() -> None:
+    happy = np.broadcast_to(probabilities_of("happiness", 0.9), (12_000, 1, 8)).copy()
+    happy[::2] = probabilities_of("happiness", 0.4)
+    inputs = inputs_of(array_table(np.arange(12_000) * STEP, happy), 12_000, threshold=0.5)
+    charts = chart_data(inputs["table"], inputs["segments"], inputs["summary"])
+    (face,) = charts.page["faces"]
+    assert len(face["uncertain"]) == MAX_UNCERTAIN
+    assert any(f"the {MAX_UNCERTAIN} longest stretches" in note for note in charts.omissions)
 
 
 # --- the page
@@ -384,6 +464,24 @@ def test_the_page_works_in_a_browser(browser: Any, page_path: Path) -> None:
     dark = page.evaluate("document.querySelector('.chart-time').layout.paper_bgcolor")
     assert (light, dark) == ("#ffffff", "#1d2129")
     visit.check_quiet(page_path)
+
+
+@pytest.mark.browser
+def test_uncertain_stretches_are_hatched(browser: Any, tmp_path: Path) -> None:
+    path = write_report(tmp_path / "a.html", **make_inputs(unsure_faces(), threshold=0.5))
+    visit = _Visit(browser.new_page(viewport={"width": 1280, "height": 900}), path)
+    visit.page.locator(".chart-time .js-plotly-plot, .chart-time.js-plotly-plot").first.wait_for()
+    assert visit.page.locator("#overview pattern").count() == 2  # one for each face
+    sides = visit.page.evaluate(
+        """[...document.querySelectorAll('#overview .trace.bars')].map(trace =>
+            [...trace.querySelectorAll('.point')].map(bar => bar.getBoundingClientRect())
+                .map(box => [box.left, box.right, box.top, box.bottom]))"""
+    )
+    (segments, hatched) = sides[:2]
+    assert len(hatched) == 2
+    assert hatched[0][0] == pytest.approx(segments[1][0], abs=12)  # happiness from 1 s on
+    assert hatched[0][2] >= segments[0][3] - 1  # below the segments
+    visit.check_quiet(path)
 
 
 @pytest.mark.browser

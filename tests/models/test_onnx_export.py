@@ -83,6 +83,7 @@ def test_onnx_says_what_torch_says(row: Architecture, steps: int, tmp_path: Path
     assert found.shape == expected.shape
     assert float(np.abs(found - expected).max()) < ONNX_TOLERANCE
     assert float(np.abs(expected[0] - expected[1]).max()) > 10 * ONNX_TOLERANCE
+    assert b"site-packages" not in path.read_bytes()  # no folders of whoever exported it
 
 
 def test_where_the_newer_exporter_fails_the_older_one_writes_the_file(

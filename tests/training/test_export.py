@@ -25,10 +25,7 @@ from emotrace.training.calibration import PRIOR_POWERS, temper_prior
 from emotrace.training.card import write_card
 from emotrace.training.evaluation import evaluate_ferplus
 from emotrace.training.export import (
-    _compare,
-    export_onnx,
     export_run,
-    fuse_and_round,
     measure_cost,
     recipe_from_record,
 )
@@ -36,7 +33,7 @@ from emotrace.training.face_head import FaceHeadFit
 from emotrace.training.fit import fit, load_averaged_network
 from emotrace.training.seeds import summarise_seeds, with_seeds
 from tests.datasets.fake_ferplus import write_fake_ferplus
-from tests.training.tiny import TINY_NETWORK, TINY_RECIPE
+from tests.training.tiny import TINY_RECIPE
 
 
 @pytest.fixture(scope="module")
@@ -61,20 +58,6 @@ def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bundle(exported: Path) -> Bundle:
     return load_bundle(exported)
-
-
-def shaken_net() -> nn.Module:
-    """A network whose batch norms do something, as after training."""
-    torch.manual_seed(0)
-    network = CompactNet(TINY_NETWORK)
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.running_mean = torch.randn_like(module.bias) * 0.1
-                module.running_var = torch.rand_like(module.bias) + 0.5
-                module.weight.uniform_(0.5, 1.5)
-                module.bias.normal_(0, 0.1)
-    return network.eval()
 
 
 def test_the_bundle_loads_and_holds_its_three_files_only(exported: Path, bundle: Bundle) -> None:
@@ -252,53 +235,6 @@ def test_a_run_without_its_record_is_refused(tmp_path: Path, content: str | None
         (tmp_path / "run.json").write_text(content)
     with pytest.raises(TrainingError, match=r"expected run\.json in"):
         export_run(tmp_path, tmp_path / "bundle")
-
-
-def test_folding_batch_norm_changes_nothing_but_rounding() -> None:
-    network = shaken_net()
-    fused = fuse_and_round(network)
-    norms = [name for name, module in fused.named_modules() if isinstance(module, nn.BatchNorm2d)]
-    assert norms == ["stem.0"]  # before its convolution: padding forbids folding it
-    faces = torch.rand(4, 1, 48, 48)
-    with torch.inference_mode():
-        for before, after in zip(network(faces), fused(faces), strict=True):
-            torch.testing.assert_close(after, before, atol=5e-3, rtol=5e-3)
-    for parameter in fused.parameters():
-        assert torch.equal(parameter, parameter.half().float())
-    assert any(isinstance(module, nn.BatchNorm2d) for module in network.stem[1:])  # type: ignore[index]
-
-
-@pytest.mark.slow
-def test_onnx_equals_torch_for_any_batch(tmp_path: Path) -> None:
-    import onnxruntime
-
-    network = fuse_and_round(shaken_net())
-    export_onnx(network, tmp_path / "model.onnx", 48)
-    session = onnxruntime.InferenceSession(
-        str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"]
-    )
-    for count in (1, 2, 5):
-        faces = torch.rand(count, 1, 48, 48)
-        found = session.run(
-            ["ferplus_logits", "fer2013_logits", "face_logit"], {"faces": faces.numpy()}
-        )
-        with torch.inference_mode():
-            for ours, theirs in zip(found, network(faces), strict=True):
-                np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-5)
-
-
-def test_onnx_that_disagrees_with_torch_is_refused() -> None:
-    network = fuse_and_round(shaken_net())
-    images = np.random.default_rng(0).integers(0, 256, (3, 48, 48), dtype=np.uint8)
-    with torch.inference_mode():
-        output = network(torch.from_numpy(images[:, None].astype(np.float32) / 255))
-    logits = {name: value.numpy().copy() for name, value in output._asdict().items()}
-    _compare(network, images, logits)
-    logits["fer2013_logits"][1, 2] += 2e-4
-    with pytest.raises(
-        TrainingError, match=r"ONNX to equal torch to 0\.0001 in fer2013_logits; got"
-    ):
-        _compare(network, images, logits)
 
 
 def test_the_cost_is_counted_by_hand() -> None:

@@ -52,9 +52,10 @@ class RejectionSettings:
     half_life_seconds: float = 1.0
     """After so long a frame counts half.
 
-    On six of the shared clips 1 s and 2 s cost the fewest true faces (YuNet: 53 of 1,682 boxes, 78
-    with 0.5 s, 95 with 0.25 s) while about as many false alarms went (Haar's `default` cascade:
-    136 of 215, with 0.25 s 141); the shorter one leaves a box that drifts off its face sooner.
+    On six of the shared clips, with the face output of an earlier bundle, 1 s and 2 s cost the
+    fewest true faces (YuNet: 53 of 1,682 boxes, 78 with 0.5 s, 95 with 0.25 s) while about as many
+    false alarms went (Haar's `default` cascade: 136 of 215, with 0.25 s 141); the shorter one
+    leaves a box that drifts off its face sooner.
     """
     most_log_odds: float = 6.0
     """Of one frame, either way: 6 is a probability of 0.998."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MAX_FACES: Final = 24
 MAX_POINTS: Final = 6000
 MAX_SEGMENTS: Final = 2500
+MAX_UNCERTAIN: Final = 5000
+"""Stretches of uncertain predictions; each is a third of a segment's size."""
 
 _EMPTY: Final = 1
 _HELD: Final = 2
@@ -74,6 +76,7 @@ def chart_data(
             f"of {len(tracks)}."
         )
     cuts = summary.get("shot_cuts_seconds", ())
+    threshold = summary["bundle"].get("uncertain_threshold")
     faces = []
     is_thinned = False
     for track in shown:
@@ -86,11 +89,19 @@ def chart_data(
                 f"The charts of face {track.face_id} show its {len(kept)} longest segments, "
                 f"of {len(own)}."
             )
+        doubtful = [] if threshold is None else uncertain_stretches(track, threshold)
+        marked = _longest(doubtful, MAX_UNCERTAIN // len(shown))
+        if len(marked) < len(doubtful):
+            omissions.append(
+                f"Of face {track.face_id} the {len(marked)} longest stretches of uncertain "
+                f"predictions are hatched, of {len(doubtful)}."
+            )
         faces.append(
             {
                 "id": track.face_id,
                 **points,
                 "segments": [_segment_row(segment) for segment in kept],
+                "uncertain": marked,
                 "shares": _shares(summary, track),
             }
         )
@@ -102,6 +113,7 @@ def chart_data(
     page = {
         "start": round(start, 3),
         "end": round(end, 3),
+        "hasUncertain": threshold is not None,
         "emotions": list(DISPLAY_ORDER),
         "colors": {name: emotion_color(name) for name in DISPLAY_ORDER},
         "norms": {name: list(VALENCE_AROUSAL_NORMS[name]) for name in DISPLAY_ORDER},
@@ -115,6 +127,27 @@ def longest_segments(segments: Sequence[Segment], count: int) -> list[Segment]:
     """Return the `count` longest segments, in the order of time."""
     by_length = sorted(segments, key=lambda s: s.start_seconds - s.end_seconds)
     return sorted(by_length[:count], key=lambda s: (s.face_id, s.start_seconds))
+
+
+def uncertain_stretches(track: FaceTrack, threshold: float) -> list[list[float]]:
+    """Return from when to when a face's predictions have a confidence below the threshold.
+
+    Returns:
+        `[start, end]` in seconds, in the order of time; an absence of the face ends a stretch.
+    """
+    is_uncertain = track.probabilities.max(axis=1) < threshold
+    goes_on = np.zeros(len(is_uncertain), np.bool_)
+    goes_on[1:] = is_uncertain[:-1] & (track.start_seconds[1:] <= track.end_seconds[:-1])
+    first = np.flatnonzero(is_uncertain & ~goes_on)
+    is_followed = np.append(goes_on[1:] & is_uncertain[1:], False)
+    last = np.flatnonzero(is_uncertain & ~is_followed)
+    spans = np.stack([track.start_seconds[first], track.end_seconds[last]], axis=1)
+    stretches: list[list[float]] = np.round(spans, 3).tolist()
+    return stretches
+
+
+def _longest(stretches: Sequence[list[float]], count: int) -> list[list[float]]:
+    return sorted(sorted(stretches, key=lambda one: one[0] - one[1])[:count])
 
 
 def _span(table: pa.Table, summary: Mapping[str, Any]) -> tuple[float, float]:

@@ -84,6 +84,8 @@ def overview_section(summary: Mapping[str, Any], shown_faces: Sequence[int]) -> 
     """The legend, all faces' segments in one chart, and a table with a row for each face."""
     is_still = summary["input"]["is_still_image"]
     legend = "".join(f"<li>{_named(name)}</li>" for name in DISPLAY_ORDER)
+    if _threshold(summary) is not None and not is_still:
+        legend += '<li><span class="name"><span class="swatch hatched"></span>uncertain</span></li>'
     choice = (
         '<fieldset><legend>Curves as</legend><label><input type="radio" name="chart-style"'
         ' value="stacked" checked> stacked areas</label><label><input type="radio"'
@@ -145,7 +147,7 @@ def face_section(
         body = f"{_pair_of_charts(face, is_still=True)}{pictures_html}"
         probability = percent(face["mean_confidence"])
         named = _named(face["vote_by_summed_probabilities"], f", {probability}")
-        sub = f"Most probable: {named}."
+        sub = f"Most probable: {named}{', uncertain' if face.get('uncertain_share') else ''}."
     else:
         sub = (
             f"Seen from {clock(face['first_seen_seconds'])} to {clock(face['last_seen_seconds'])}, "
@@ -153,6 +155,8 @@ def face_section(
             f"({percent(face['detected_share'])} detected, {percent(face['tracked_share'])} "
             f"tracked). Most of the time: {_most_often(face)}."
         )
+        if face.get("uncertain_share") is not None:
+            sub += f" Uncertain for {percent(face['uncertain_share'])} of its time."
         body = (
             f'<figure><div class="chart chart-time" data-kind="time" data-face="{face_id}"'
             f' role="img" aria-label="Face {face_id}: segments, probability of each expression,'
@@ -213,6 +217,7 @@ def reading_section(summary: Mapping[str, Any], omissions: Sequence[str]) -> str
             "about the look of the face, not how strong an expression is."
         ),
         *([] if summary["input"]["is_still_image"] else [in_time]),
+        *([] if _threshold(summary) is None else [_uncertain_text(summary)]),
         (
             "The model saw no sound, no words and no situation. A smile can be polite, and a face "
             "at rest can look sad. Treat single moments as places to look at yourself, and check a "
@@ -292,6 +297,7 @@ def _pair_of_charts(face: Mapping[str, Any], *, is_still: bool) -> str:
 def _faces_table(summary: Mapping[str, Any], shown_faces: Sequence[int]) -> str:
     is_still = summary["input"]["is_still_image"]
     shown = set(shown_faces)
+    has_doubt = _threshold(summary) is not None
     rows = []
     for face in summary["faces"][:MAX_TABLE_ROWS]:
         name = f"Face {face['face_id']}"
@@ -303,10 +309,12 @@ def _faces_table(summary: Mapping[str, Any], shown_faces: Sequence[int]) -> str:
         else:
             first, last = clock(face["first_seen_seconds"]), clock(face["last_seen_seconds"])
             present = f"{face['seconds_present']:.1f} s"
-            rows.append([link, first, last, present, _most_often(face), vote, *affect])
+            doubt = [percent(face["uncertain_share"])] if has_doubt else []
+            rows.append([link, first, last, present, _most_often(face), *doubt, vote, *affect])
     if is_still:
         return _table(["Face", "expression", "#probability", "#valence", "#arousal"], rows)
     names = ["Face", "#first seen", "#last seen", "#present", "most of the time"]
+    names += ["#uncertain"] if has_doubt else []
     return _table(
         [*names, "vote over all frames", "#mean valence", "#mean arousal"],
         rows,
@@ -349,6 +357,20 @@ def _named(emotion: str, after: str = "") -> str:
     """The expression's name beside its colour, in one piece."""
     swatch = f'<span class="swatch" style="background:{emotion_color(emotion)}"></span>'
     return f'<span class="name">{swatch}{html.escape(emotion + after)}</span>'
+
+
+def _threshold(summary: Mapping[str, Any]) -> float | None:
+    threshold: float | None = summary["bundle"].get("uncertain_threshold")
+    return threshold
+
+
+def _uncertain_text(summary: Mapping[str, Any]) -> str:
+    hatched = "" if summary["input"]["is_still_image"] else " and is hatched in the charts"
+    return (
+        "A prediction whose most probable expression has less than "
+        f"{percent(_threshold(summary) or 0)} counts as uncertain{hatched}. The model card says "
+        "how often the others are right. Tables and shares of time hold uncertain ones too."
+    )
 
 
 def _most_often(face: Mapping[str, Any]) -> str:

@@ -79,7 +79,8 @@ class CropGeometry:
     """`eyes` turns the crop until the line through the eyes is level, where landmarks are known.
 
     FER2013's faces were not levelled: their eye line is 4.7 degrees off in the median, above 10
-    for 22 % of them (1431 images, YuNet's landmarks). A model trained on them expects `none`.
+    for 22 % of them (1431 images, YuNet's landmarks). A model trained on them reads tilted faces
+    better all the same when they are levelled (docs/decisions/0006).
     """
     max_roll_degrees: float = 45.0
     """A head tilted further than this is turned back by this much only."""

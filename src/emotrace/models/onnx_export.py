@@ -18,9 +18,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
+import onnx
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -30,7 +31,7 @@ from emotrace.models.architecture import InputKind, SequenceNetwork, example_sha
 from emotrace.runtime import import_onnxruntime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -50,6 +51,18 @@ _EXAMPLE_BATCH: Final = 2
 _OLDER_OPSET: Final = 17
 """Of the older exporter: the last whose operators torch 2.6 knows all of, by its own table."""
 _VECTOR_AXES: Final = 3
+
+
+NAME_SCOPES: Final = "pkg.torch.onnx.name_scopes"
+"""Of a node of the newer exporter: the names of the modules around it, the innermost last but one;
+`emotrace.models.onnx_weights` reads it."""
+
+
+class Export(Protocol):
+    """Writes an ONNX file with one of torch's exporters and makes sure of it."""
+
+    def __call__(self, *, is_new: bool) -> None:
+        """Do so with the newer exporter or the older one."""
 
 
 class _Flat(nn.Module):
@@ -100,24 +113,60 @@ def export_onnx(
             if not is_sequence
             else f"expected steps of 1 or more; got {steps}"
         )
+
+    def export(*, is_new: bool) -> None:
+        _write(network, architecture, options, path, steps=steps, is_new=is_new)
+        _check(network, architecture, options, path, steps=steps)
+
     was_training = network.training
     network.eval()
-    failures: list[Exception] = []
     try:
-        for is_new in (True, False):
-            try:
-                _write(network, architecture, options, path, steps=steps, is_new=is_new)
-                _check(network, architecture, options, path, steps=steps)
-            except (torch.onnx.OnnxExporterError, TrainingError) as error:
-                failures.append(error)
-            else:
-                return
+        try_both_exporters(architecture.name, export)
     finally:
         network.train(was_training)
+    model = onnx.load(str(path))
+    drop_traces(model)
+    path.write_bytes(model.SerializeToString())
+
+
+def try_both_exporters(name: str, export: Export) -> None:
+    """Export with torch's newer exporter, and where that fails with its older one.
+
+    Args:
+        name: The network's, for the message.
+        export: Writes a file with the exporter that it is told and makes sure of the result.
+
+    Raises:
+        TrainingError: Both failed.
+    """
+    failures: list[Exception] = []
+    for is_new in (True, False):
+        try:
+            export(is_new=is_new)
+        except (torch.onnx.OnnxExporterError, TrainingError) as error:
+            failures.append(error)
+        else:
+            return
     raise TrainingError(
-        f"expected {architecture.name} to export to ONNX; got {_first_line(failures[0])}; with the "
+        f"expected {name} to export to ONNX; got {_first_line(failures[0])}; with the "
         f"older exporter: {_first_line(failures[1])}"
     ) from failures[0]
+
+
+def drop_traces(model: onnx.ModelProto) -> None:
+    """Drop what the exporter notes of the source of each node: it names folders of this machine.
+
+    The name of the module that a node came from stays, by which weights are found again.
+    """
+    graph = model.graph
+    nodes = [*graph.node, *(node for function in model.functions for node in function.node)]
+    for part in (model, graph, *graph.value_info, *graph.input, *graph.output, *model.functions):
+        del part.metadata_props[:]
+    for node in nodes:
+        scopes = [item.value for item in node.metadata_props if item.key == NAME_SCOPES]
+        del node.metadata_props[:]
+        for value in scopes:
+            node.metadata_props.add(key=NAME_SCOPES, value=value)
 
 
 def _write(
@@ -129,28 +178,60 @@ def _write(
     steps: int,
     is_new: bool,
 ) -> None:
-    """Export with torch's newer exporter (torch.export) or its older one (TorchScript)."""
     inputs, state = _example(network, architecture, options, steps, batch=_EXAMPLE_BATCH)
     before, after = state_names(len(state))
-    names = [input_name(architecture), *before]
+    write_onnx(
+        _Flat(network),
+        (inputs, *state),
+        path,
+        input_names=[input_name(architecture), *before],
+        output_names=[OUTPUTS, *after],
+        is_new=is_new,
+    )
+
+
+def write_onnx(
+    module: nn.Module,
+    example: tuple[Tensor, ...],
+    path: Path,
+    *,
+    input_names: Sequence[str],
+    output_names: Sequence[str],
+    is_new: bool,
+) -> None:
+    """Write a module as ONNX, in evaluation, for any batch; compare the result with torch after.
+
+    Args:
+        module: Its `forward` takes one tensor; what follows goes to a variadic argument.
+        example: What it takes; the first axis of each is the batch, of 2 or more (a 1 would be
+            taken for a size that never changes).
+        path: The file; the folder must be there.
+        input_names: In the file, one for each of `example`.
+        output_names: In the file.
+        is_new: Whether torch's newer exporter (torch.export) writes it, or its older one
+            (TorchScript).
+
+    Raises:
+        torch.onnx.OnnxExporterError: The exporter does not take the module.
+    """
     how: dict[str, Any]
     if is_new:
         batch = torch.export.Dim("batch")
         # By place: torch 2.6 would have them named as the file's inputs, later ones as arguments.
-        of_state = (tuple({0: batch} for _ in state),) if state else ()
-        shapes = ({0: batch}, *of_state)
+        first, *more = ({0: batch} for _ in example)
+        shapes = (first, tuple(more)) if more else (first,)
         how = {"dynamo": True, "dynamic_shapes": shapes, "external_data": False}
     else:
-        axes = {name: {0: "batch"} for name in (*names, OUTPUTS, *after)}
+        axes = {name: {0: "batch"} for name in (*input_names, *output_names)}
         how = {"dynamo": False, "dynamic_axes": axes, "opset_version": _OLDER_OPSET}
     with _quiet_exporter():
         torch.onnx.export(
             # In evaluation too, or the older exporter would put all of it into training after.
-            _Flat(network).eval(),
-            (inputs, *state),
+            module.eval(),
+            example,
             str(path),
-            input_names=names,
-            output_names=[OUTPUTS, *after],
+            input_names=list(input_names),
+            output_names=list(output_names),
             verbose=False,
             **how,
         )

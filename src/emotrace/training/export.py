@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
-import logging
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import numpy as np
-import onnx
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from emotrace.bundle_spec import (
     CARD_FILE,
@@ -35,10 +30,18 @@ from emotrace.errors import TrainingError
 from emotrace.faces.crop import CropGeometry
 from emotrace.labels import EMOTIONS, FER2013_EMOTIONS
 from emotrace.models.compact_options import CompactNetOptions
-from emotrace.runtime import import_onnxruntime
 from emotrace.storage import atomic_path, ensure_folder
 from emotrace.training.calibration import TrainingShares, Validation, calibrate
 from emotrace.training.card import write_card
+from emotrace.training.default_onnx import (
+    FACE_OUTPUT,
+    FER2013_OUTPUT,
+    FERPLUS_OUTPUT,
+    compare_with_torch,
+    export_onnx,
+    fuse_and_round,
+    run_onnx,
+)
 from emotrace.training.evaluation import evaluate_ferplus
 from emotrace.training.face_head import with_face_head
 from emotrace.training.fit import LAST_CHECKPOINT, RUN_FILE, count_epochs, load_averaged_network
@@ -51,15 +54,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from emotrace.datasets.ferplus import FerPlusSplit
-    from emotrace.models.compact import CompactNet, CompactNetOutput
+    from emotrace.models.compact import CompactNet
     from emotrace.training.face_head import FaceHeadFit
 
-FERPLUS_OUTPUT: Final = "ferplus_logits"
-FER2013_OUTPUT: Final = "fer2013_logits"
-FACE_OUTPUT: Final = "face_logit"
-_ONNX_TOLERANCE: Final = 1e-4
-_HALF_PRECISION_FROM: Final = 256
-"""Values; what is smaller stays as it is."""
 _NOT_IN_SPEC: Final = ("curves", "cost")
 """Of the evaluation: points for pictures, and what is stated beside it."""
 _LICENCE: Final = (
@@ -150,8 +147,8 @@ def _write_model(
     fused = fuse_and_round(network)
     with atomic_path(model) as partial:
         export_onnx(fused, partial, recipe.network.input_size_px)
-    logits = _run_onnx(model, validation.images)
-    _compare(fused, validation.images[:64], {k: v[:64] for k, v in logits.items()})
+    logits = run_onnx(model, validation.images)
+    compare_with_torch(fused, validation.images[:64], {k: v[:64] for k, v in logits.items()})
     return logits
 
 
@@ -257,69 +254,6 @@ def recipe_from_record(record: dict[str, Any]) -> DefaultRecipe:
         ) from error
 
 
-def fuse_and_round(network: nn.Module) -> nn.Module:
-    """Fold batch norm into the convolutions before it and round the weights to half precision.
-
-    The rounded values fit 16 bits, in which they are then stored: half the file, and the error (2
-    ** -11 of each weight) is far below what training leaves to chance. Arithmetic stays in 32 bits.
-    """
-    network = copy.deepcopy(network).eval()
-    for module in network.modules():
-        if isinstance(module, nn.Sequential):
-            for at in range(len(module) - 1):
-                first, second = module[at], module[at + 1]
-                if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                    module[at] = fuse_conv_bn_eval(first, second)
-                    module[at + 1] = nn.Identity()
-    for parameter in network.parameters():
-        parameter.data = parameter.data.half().float()
-    return network
-
-
-def _store_in_half_precision(path: Path) -> None:
-    """Rewrite the model's large weights as 16-bit values that are widened when it is loaded."""
-    model = onnx.load(str(path))
-    graph = model.graph
-    casts = []
-    for weight in list(graph.initializer):
-        values = onnx.numpy_helper.to_array(weight)
-        if values.dtype != np.float32 or values.size < _HALF_PRECISION_FROM:
-            continue
-        narrow = onnx.numpy_helper.from_array(values.astype(np.float16), f"{weight.name}_half")
-        casts.append(
-            onnx.helper.make_node("Cast", [narrow.name], [weight.name], to=onnx.TensorProto.FLOAT)
-        )
-        graph.initializer.remove(weight)
-        graph.initializer.append(narrow)
-    nodes = [*casts, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    onnx.checker.check_model(model)
-    path.write_bytes(model.SerializeToString())
-
-
-def export_onnx(network: nn.Module, path: Path, size_px: int) -> None:
-    """Write the network as ONNX: `faces` in, any batch size; three outputs."""
-    example = torch.zeros(2, 1, size_px, size_px)
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        # The exporter warns of its own internals, which say nothing of the result; the result is
-        # compared with torch's just after.
-        warnings.simplefilter("ignore")
-        torch.onnx.export(
-            network.eval().to(memory_format=torch.contiguous_format),
-            (example,),
-            str(path),
-            input_names=["faces"],
-            output_names=[FERPLUS_OUTPUT, FER2013_OUTPUT, FACE_OUTPUT],
-            dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-    _store_in_half_precision(path)
-
-
 def measure_cost(network: nn.Module, options: CompactNetOptions) -> NetworkCost:
     """Count parameters, and multiply-adds of the convolutions for one picture."""
     multiply_adds = 0
@@ -338,32 +272,6 @@ def measure_cost(network: nn.Module, options: CompactNetOptions) -> NetworkCost:
         hook.remove()
     parameters = sum(parameter.numel() for parameter in network.parameters())
     return NetworkCost(parameters=parameters, multiply_adds=multiply_adds)
-
-
-def _run_onnx(model: Path, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
-    onnxruntime = import_onnxruntime()
-    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    names = [output.name for output in session.get_outputs()]
-    parts = [
-        session.run(names, {"faces": images[at : at + 256, None].astype(np.float32) / 255})
-        for at in range(0, len(images), 256)
-    ]
-    return {name: np.concatenate(values) for name, *values in zip(names, *parts, strict=True)}
-
-
-def _compare(
-    network: nn.Module, images: NDArray[np.uint8], logits: dict[str, NDArray[np.float32]]
-) -> None:
-    """Refuse a model whose ONNX form says something else than torch does."""
-    with torch.inference_mode():
-        faces = torch.from_numpy(images[:, None].astype(np.float32) / 255)
-        expected: CompactNetOutput = network(faces)
-    for name, value in zip((FERPLUS_OUTPUT, FER2013_OUTPUT, FACE_OUTPUT), expected, strict=True):
-        gap = float(np.abs(logits[name] - value.numpy()).max())
-        if gap > _ONNX_TOLERANCE:
-            raise TrainingError(
-                f"expected ONNX to equal torch to {_ONNX_TOLERANCE} in {name}; got {gap:.2g}"
-            )
 
 
 def _write_spec(folder: Path, spec: BundleSpec) -> None:

@@ -80,7 +80,7 @@
       y: face.segments.map(() => rowName),
       base: face.segments.map((s) => ms(s[0])),
       x: face.segments.map((s) => Math.max(1, ms(s[1]) - ms(s[0]))),
-      width: 0.8,
+      ...(data.hasUncertain ? { offset: -0.22, width: 0.66 } : { width: 0.8 }),
       marker: { color: names.map((n) => colors[n]), line: { color: t.paper, width: outline } },
       text: names,
       textposition: "inside",
@@ -93,6 +93,23 @@
         "mean confidence %{customdata[2]}, peak at %{customdata[3]}<extra>Face " + face.id + "</extra>",
     };
   };
+
+  // Hatched, below the segments: where predictions are uncertain. One trace a face, [start, end].
+  const doubts = (face, rowName, axis, t) => ({
+    type: "bar",
+    orientation: "h",
+    name: "uncertain",
+    xaxis: "x",
+    yaxis: axis,
+    y: face.uncertain.map(() => rowName),
+    base: face.uncertain.map((s) => ms(s[0])),
+    x: face.uncertain.map((s) => Math.max(1, ms(s[1]) - ms(s[0]))),
+    offset: -0.46,
+    width: 0.2,
+    marker: { color: t.paper, line: { color: t.soft, width: face.uncertain.length > 60 ? 0 : 1 }, pattern: { shape: "/", size: 4, solidity: 0.35, fgcolor: t.soft, bgcolor: t.paper } },
+    customdata: face.uncertain.map((s) => [clock(s[0]), clock(s[1])]),
+    hovertemplate: "<b>uncertain</b> %{customdata[0]} to %{customdata[1]}<extra>Face " + face.id + "</extra>",
+  });
 
   const probabilityTraces = (face) =>
     order.map((name, i) => ({
@@ -131,7 +148,7 @@
       showarrow: false, font: { size: 12, color: t.soft },
     });
     return {
-      traces: [...probabilityTraces(face), ...affectTraces(face, t), ribbon(face, "face", "y3", t)],
+      traces: [...probabilityTraces(face), ...affectTraces(face, t), ribbon(face, "face", "y3", t), ...(data.hasUncertain ? [doubts(face, "face", "y3", t)] : [])],
       layout: {
         ...base(t),
         margin: { l: 44, r: 12, t: 26, b: 30 },
@@ -144,7 +161,7 @@
         yaxis2: { domain: [0, 0.26], range: [-1, 1], tickvals: [-1, 0, 1], ticktext: ["−1", "0", "1"], hoverformat: ".2f", gridcolor: t.grid, zerolinecolor: t.soft, zerolinewidth: 1, tickfont: { color: t.soft }, fixedrange: true },
         yaxis3: { domain: [0.9, 1], showticklabels: false, showgrid: false, zeroline: false, fixedrange: true },
         annotations: [
-          label("Segments", 1.0),
+          label(data.hasUncertain ? "Segments; hatched: uncertain predictions" : "Segments", 1.0),
           label("Probability of each expression", 0.805),
           label("Valence (solid) and arousal (dotted)", 0.265),
         ],
@@ -233,7 +250,7 @@
     const t = theme();
     const rows = data.faces.map((f) => `Face ${f.id}`);
     return {
-      traces: data.faces.map((face, i) => ribbon(face, rows[i], "y", t)),
+      traces: data.faces.flatMap((face, i) => [ribbon(face, rows[i], "y", t), ...(data.hasUncertain ? [doubts(face, rows[i], "y", t)] : [])]),
       layout: {
         ...base(t),
         margin: { l: 62, r: 12, t: 4, b: 26 },
