@@ -81,26 +81,16 @@ def test_help_loads_no_torch(call: Call, monkeypatch: pytest.MonkeyPatch) -> Non
     assert max(map(len, said.out.splitlines())) <= 80
 
 
-def test_without_the_packages_for_training_it_says_what_to_install(
-    call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import builtins
-    import sys
+@pytest.mark.parametrize("words", [["models"], ["models", "compact-gru"]])
+def test_nothing_is_built_to_list_networks(words: list[str]) -> None:
+    loaded = modules_loaded_by(words)
+    assert not loaded.intersection({"torch", "timm", "onnxruntime", "cv2", "pandas", "numpy"})
 
-    plain = builtins.__import__
 
-    def without_torch(name: str, *rest: object) -> object:
-        if name == "emotrace.models.zoo":
-            raise ModuleNotFoundError("No module named 'torch'", name="torch")
-        return plain(name, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.delitem(sys.modules, "emotrace.models.zoo")
-    monkeypatch.setattr(builtins, "__import__", without_torch)
-    said = call("models")
-    assert said.code == 1
-    (line,) = said.error_lines
-    assert "torch is not installed" in line
-    assert line.endswith('run: pip install "emotrace[train]"')
+def test_a_default_of_several_values_is_shown_as_it_is_typed(call: Call) -> None:
+    lines = call("models", "compact").out.splitlines()
+    (blocks,) = (line for line in lines if line.startswith("blocks "))
+    assert blocks.split()[1:5] == ["2", "3", "3", "1"]
 
 
 def test_counts_are_short() -> None:

@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
+from emotrace.analysis.temporal import TrackPredictor
+from emotrace.bundle import load_bundle
 from emotrace.cli.arguments import parse_arguments
 from emotrace.models.zoo import ARCHITECTURES
 from tests.training.tiny_zoo import write_cache
@@ -101,6 +104,7 @@ def test_a_network_is_trained_measured_and_made_a_bundle(
     assert "note: the data has 3 classes: classes is 3, not 8" in said.err
     assert "best by validation: epoch 1, expression_uar" in said.out
     assert "expression, videos by sum " in said.out
+    assert "use it with: emotrace analyze INPUT" in said.out
     scores = json.loads((run / "evaluation.json").read_text())
     assert scores["side"] == "test"
     record = json.loads((run / "run.json").read_text())
@@ -146,6 +150,23 @@ def test_vectors_are_made_learned_from_and_joined_for_a_bundle(
     wrong = call("export", run, "-o", tmp_path / "wrong", "--extractor", other)
     assert wrong.code == 2
     assert "has other weights" in wrong.err
+
+
+def test_a_bundle_of_labels_seen_together_is_made_and_said_to_be_for_python(
+    call: Call, cache: Path, tmp_path: Path
+) -> None:
+    run, bundle = tmp_path / "run", tmp_path / "bundle"
+    words = ["train", "compact", "--data", cache, "--run", run, "--epochs", 1, "--skip-test"]
+    assert call(*words, *SMALL.split(), *HELD_OUT.split(), "--heads", "emotions").code == 0
+    said = call("export", run, "-o", bundle, "--skip-test")
+    assert said.code == 0, said.err
+    assert "predicts (emotions); use it from Python" in said.out
+    assert "emotrace analyze INPUT" not in said.out
+    predictor = TrackPredictor(load_bundle(bundle))
+    crop = np.full((12, 12, 3), 90, np.uint8)
+    found = predictor.step([crop], face_ids=[1], timestamp_seconds=0.0).others["emotions"]
+    assert found.shape == (1, 3)
+    assert ((found > 0) & (found < 1)).all()
 
 
 def test_exporting_what_is_no_run_is_one_line(call: Call, tmp_path: Path) -> None:

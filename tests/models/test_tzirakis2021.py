@@ -90,3 +90,12 @@ def test_pretrained_weights_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in network.extractor.state_dict().items():
         assert torch.equal(value, fetched[name.removeprefix("backbone.")]), name
     assert not bool(network.temporal.get_parameter("lstm.bias_ih_l0").any())
+
+
+def test_another_resnet_makes_it_small() -> None:
+    network = build_tzirakis2021(
+        Tzirakis2021Options(backbone="test_resnet", input_size_px=32, width=8)
+    )
+    assert count_parameters(network) < 500_000
+    outputs = network(torch.rand(2, 3, 3, 32, 32)).outputs
+    assert outputs.shape == (2, 3, 2)

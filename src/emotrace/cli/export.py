@@ -11,7 +11,7 @@ import tyro
 from emotrace.cli.arguments import Debug, Switch, parse_arguments
 from emotrace.cli.terminal import printable, result_console
 from emotrace.cli.train import TRAINING_PACKAGES
-from emotrace.errors import TrainingError
+from emotrace.errors import BundleError, TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,16 +74,35 @@ def run(argv: Sequence[str]) -> int:
             f"expected the packages for training; {missing} is not installed; "
             'run: pip install "emotrace[train]"'
         ) from error
-    place = printable(
-        export_zoo_run(
-            arguments.run,
-            arguments.out,
-            name=arguments.name,
-            extractor_run=arguments.extractor,
-            licence=arguments.licence or NO_LICENCE,
-            which=arguments.checkpoint,
-            measure=not arguments.skip_test,
-        )
+    made = export_zoo_run(
+        arguments.run,
+        arguments.out,
+        name=arguments.name,
+        extractor_run=arguments.extractor,
+        licence=arguments.licence or NO_LICENCE,
+        which=arguments.checkpoint,
+        measure=not arguments.skip_test,
     )
-    result_console().print(f"bundle: {place}; use it with: emotrace analyze INPUT --bundle {place}")
+    print_bundle(made)
     return 0
+
+
+def print_bundle(folder: Path) -> None:
+    """Say where a bundle is, and what runs it."""
+    from emotrace.analysis.columns import ExpressionColumns
+    from emotrace.bundle_spec import read_spec
+
+    spec = read_spec(folder)
+    place = printable(folder)
+    use = f"use it with: emotrace analyze INPUT --bundle {place}"
+    # Valence and arousal alone run beside the default bundle.
+    if spec.labels or spec.valence_arousal_output is None:
+        try:
+            ExpressionColumns(spec)
+        except BundleError:
+            predicted = ", ".join(spec.labels or [item.name for item in spec.other_outputs])
+            use = (
+                f"the tables of 'emotrace analyze' have no columns for all that it predicts "
+                f"({predicted}); use it from Python: emotrace.analysis.temporal.TrackPredictor"
+            )
+    result_console().print(f"bundle: {place}; {use}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,8 +10,6 @@ import tyro
 
 from emotrace.cli.arguments import Debug, Switch, parse_arguments
 from emotrace.cli.terminal import print_json, result_console, wrapped
-from emotrace.cli.train import TRAINING_PACKAGES
-from emotrace.errors import TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,13 +17,11 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from emotrace.models.architecture import Architecture
-
 PROGRAM = "emotrace models"
 DESCRIPTION = """\
 List the networks that emotrace can train, or show one with its options.
 
-Needs the packages for training: pip install "emotrace[train]"
+To train one, install the packages for it: pip install "emotrace[train]"
 
 Examples:
   emotrace models
@@ -73,28 +70,22 @@ def run(argv: Sequence[str]) -> int:
 
     Raises:
         UsageError: There is no network of that name.
-        TrainingError: The packages for training are missing.
     """
     arguments = parse_arguments(_Arguments, argv, program=PROGRAM, description=DESCRIPTION)
-    try:
-        from emotrace.models.zoo import ARCHITECTURES, find_architecture
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in TRAINING_PACKAGES:
-            raise
-        raise TrainingError(
-            f"expected the packages for training; {missing} is not installed; "
-            'run: pip install "emotrace[train]"'
-        ) from error
+    from emotrace.models.zoo_facts import find_facts, read_facts
+
     if arguments.name is None:
-        rows = [_facts(architecture) for architecture in ARCHITECTURES]
+        # The options belong to the page of one network.
+        rows = [
+            {name: value for name, value in facts.items() if name != "options"}
+            for facts in read_facts()
+        ]
         if arguments.json:
             print_json(rows)
         else:
             _show_table(rows)
         return 0
-    architecture = find_architecture(arguments.name)
-    facts = {**_facts(architecture), "options": _options(architecture)}
+    facts = find_facts(arguments.name)
     if arguments.json:
         print_json(facts)
     else:
@@ -115,41 +106,6 @@ def short_count(count: int) -> str:
             digits = 2 if value < 9.995 else 1 if value < 99.95 else 0
             return f"{value:.{digits}f} {unit}"
     return str(count)
-
-
-def _facts(architecture: Architecture) -> dict[str, Any]:
-    from emotrace.models.architecture import example_shape
-    from emotrace.models.cost import SEQUENCE_KINDS, build_without_weights, cost_of
-
-    options = architecture.options()
-    shape: list[int | None] = list(example_shape(architecture, options))
-    if architecture.kind in SEQUENCE_KINDS:
-        shape[0] = None
-    network = build_without_weights(architecture, options)
-    cost = cost_of(network, architecture, options)
-    return {
-        "name": architecture.name,
-        "paper": architecture.paper,
-        "summary": architecture.summary,
-        "takes": architecture.kind.value,
-        "input_shape": shape,
-        "heads": [
-            {"name": head.name, "kind": head.kind.value, "size": head.size}
-            for head in network.heads
-        ],
-        "parameters": cost.parameters,
-        "published_parameters": architecture.published_parameters,
-        "multiply_adds": cost.multiply_adds,
-    }
-
-
-def _options(architecture: Architecture) -> list[dict[str, Any]]:
-    from emotrace.models.option_docs import describe_options
-
-    return [
-        {"name": field.name, "type": field.type, "default": field.default, "text": field.text}
-        for field in describe_options(architecture.options)
-    ]
 
 
 def _input_text(facts: dict[str, Any]) -> str:
@@ -216,10 +172,30 @@ def _show_one(facts: dict[str, Any]) -> None:
     console.print()
     table = Table("option", "default", "what it is", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for option in facts["options"]:
-        text, kind = option["text"], option["type"]
-        choices = f" One of {kind.replace(' | ', ', ')}.".replace("'", "") if "'" in kind else ""
-        table.add_row(option["name"], str(option["default"]), f"{text}{choices}")
+        text = f"{option['text']}{_choices_text(option['type'])}"
+        table.add_row(option["name"], _default_text(option["default"]), text)
     _print_table(console, table)
+
+
+def _choices_text(kind: str) -> str:
+    """Say what an option may be, where its type is a list of words.
+
+    >>> _choices_text("'all' | 'first'"), _choices_text("tuple['a' | 'b', ...]")
+    (' One of all, first.', ' Out of a, b.')
+    """
+    words = re.findall(r"'([^']*)'", kind)
+    if not words:
+        return ""
+    return f" {'Out of' if kind.startswith('tuple') else 'One of'} {', '.join(words)}."
+
+
+def _default_text(default: Any) -> str:
+    """Write a default as it would be given to `emotrace train`.
+
+    >>> _default_text([2, 3, 3, 1]), _default_text(0.2)
+    ('2 3 3 1', '0.2')
+    """
+    return " ".join(map(str, default)) if isinstance(default, list) else str(default)
 
 
 def _print_table(console: Console, table: Table) -> None:

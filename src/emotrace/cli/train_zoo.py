@@ -251,7 +251,7 @@ def _interval(ends: Sequence[float | None] | None) -> str:
 
 
 def _export(report: FitReport, folder: Path) -> None:
+    from emotrace.cli.export import print_bundle
     from emotrace.training.run_export import export_zoo_run
 
-    place = printable(export_zoo_run(report.run, folder))
-    result_console().print(f"bundle: {place}; use it with: emotrace analyze INPUT --bundle {place}")
+    print_bundle(export_zoo_run(report.run, folder))

@@ -29,6 +29,11 @@ _WRAPPERS: Final = ("", "averaged.module.", "network.", "model.", "module.", "_o
 """What training puts before a network's own names; of equals the first is taken, so that averaged
 weights go before those of the last step."""
 
+_FOLDED_TEXT: Final = (
+    "  folded: the file holds those batch norms as part of the layers before them. In evaluation "
+    "the network says what the file's does. For training each norm gets mean and deviation of the "
+    "data that is learned from, since its own are lost; a run's checkpoint still has them."
+)
 _MOST_LINES: Final = 4
 """For tensors of one part that share a fate; more are counted in one line."""
 
@@ -66,6 +71,18 @@ class KeptTensor:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FoldedNorm:
+    """A batch norm of the network that the file has no more (`emotrace.models.folded_norms`)."""
+
+    name: str
+    """In the network."""
+    source_name: str
+    """In the file: the bias that stands for it; empty where the layer before it took that."""
+    tensors: int
+    """That the network has for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class InitialisationReport:
     """What became of the weights of a file, and of the network's own."""
 
@@ -78,10 +95,12 @@ class InitialisationReport:
     taken: tuple[TakenTensor, ...]
     left: tuple[LeftTensor, ...]
     kept: tuple[KeptTensor, ...]
+    folded_norms: tuple[FoldedNorm, ...] = ()
 
     def rows(self) -> list[tuple[str, str, str, str]]:
         """Return a row for each tensor: what happened, name in the network, in the file, shape."""
         rows = [("taken", t.name, t.source_name, _shape(t.shape)) for t in self.taken]
+        rows += [("folded in the file", n.name, n.source_name, "") for n in self.folded_norms]
         for tensor in self.left:
             wanted = "" if tensor.wanted_shape is None else f", not {_shape(tensor.wanted_shape)}"
             shape = f"{_shape(tensor.shape)}{wanted}"
@@ -91,16 +110,22 @@ class InitialisationReport:
 
     def __str__(self) -> str:
         """Return a summary line, then what was not simply taken, many of one part in a line."""
-        total = len(self.taken) + len(self.kept)
+        used = len(self.taken) + sum(bool(norm.source_name) for norm in self.folded_norms)
+        served = len(self.taken) + sum(norm.tensors for norm in self.folded_norms)
         first = (
-            f"{self.source}: took {len(self.taken)} of {len(self.taken) + len(self.left)} tensors, "
-            f"for {len(self.taken)} of the network's {total}"
+            f"{self.source}: took {used} of {used + len(self.left)} tensors, "
+            f"for {served} of the network's {served + len(self.kept)}"
         )
         if self.source_prefix or self.prefix:
             first += f" ({self.source_prefix or 'no prefix'} as {self.prefix or 'no prefix'})"
         lines = [first]
+        if self.folded_norms:
+            lines[0] += f"; {len(self.folded_norms)} batch norms were folded in the file"
+            lines.append(_FOLDED_TEXT)
         groups: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for what, name, source_name, shape in self.rows()[len(self.taken) :]:
+        for what, name, source_name, shape in self.rows()[
+            len(self.taken) + len(self.folded_norms) :
+        ]:
             shown = name or source_name
             start = self.source_prefix if shown.startswith(self.source_prefix) else ""
             part = start + shown.removeprefix(start).partition(".")[0]

@@ -38,8 +38,10 @@ class Tzirakis2021Options(TaskOptions):
     heads: tuple[Task, ...] = ("valence_arousal",)
     """What it predicts: `valence_arousal` for the paper's regression, `emotions` for its eight
     emotions of which several may be seen."""
+    backbone: str = "resnet50"
+    """timm's name of the ResNet that makes features of a face."""
     pretrained: bool = False
-    """Whether the ResNet-50 starts from the weights that timm downloads (ImageNet)."""
+    """Whether the ResNet starts from the weights that timm downloads (ImageNet)."""
     input_size_px: int = 150
     """Side of a face."""
     input_channels: int = 3
@@ -65,7 +67,7 @@ class Tzirakis2021Options(TaskOptions):
 def build_tzirakis2021(options: Tzirakis2021Options) -> PictureSequenceNetwork:
     """Build the network; weights that are not pretrained are drawn by Xavier's rule."""
     extractor = TimmExtractor(
-        "resnet50",
+        options.backbone,
         input_channels=options.input_channels,
         input_size_px=options.input_size_px,
         pretrained=options.pretrained,

@@ -1,10 +1,13 @@
-"""The zoo: every architecture, a row each. A new one is one new file and one row here."""
+"""The zoo: every architecture, a row each. A new one is one new file and one row here.
+
+What the rows say of themselves is kept in a file, so that they can be listed without building them:
+after a change run `python -m emotrace.models.zoo_survey`.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from emotrace.errors import UsageError
 from emotrace.models.abdullah2020_lstm import ABDULLAH2020_LSTM
 from emotrace.models.abdullah2020_xception import ABDULLAH2020_XCEPTION
 from emotrace.models.compact_networks import (
@@ -49,6 +52,7 @@ from emotrace.models.vectors import (
     VECTORS_TCN,
     VECTORS_TRANSFORMER,
 )
+from emotrace.models.zoo_facts import unknown_network
 
 if TYPE_CHECKING:
     from emotrace.models.architecture import Architecture
@@ -95,12 +99,7 @@ def find_architecture(name: str) -> Architecture:
     Raises:
         UsageError: There is none; the message suggests near ones.
     """
-    import difflib
-
     for architecture in ARCHITECTURES:
         if architecture.name == name:
             return architecture
-    names = [architecture.name for architecture in ARCHITECTURES]
-    near = difflib.get_close_matches(name, names, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are: {', '.join(names)}"
-    raise UsageError(f"expected the name of an architecture; got {name!r}; {hint}")
+    raise unknown_network(name, [architecture.name for architecture in ARCHITECTURES])

@@ -3,35 +3,41 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
 import torch
 
+from emotrace.bundle import find_bundles
 from emotrace.bundle_spec import MODEL_FILE
 from emotrace.errors import InputError, UsageError
+from emotrace.models.architecture import example_shape
+from emotrace.models.folded_norms import pass_folded_norms, settle_norms
 from emotrace.models.initialisation import (
     initialise_from_file,
     initialise_from_imagenet,
     initialise_from_weights,
 )
+from emotrace.models.onnx_weights import read_onnx_weights
 from emotrace.training.processes import evaluate_batch_norms
 from emotrace.training.zoo_checkpoints import BEST_CHECKPOINT, CHECKPOINT_FOLDER, LAST_CHECKPOINT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from torch import Tensor, nn
 
     from emotrace.models.architecture import Architecture, Network
     from emotrace.models.initialisation import InitialisationReport
-    from emotrace.training.zoo_recipe import StartSettings, ZooRecipe
+    from emotrace.training.zoo_recipe import ZooRecipe
 
 IMAGENET: Final = "imagenet"
 """In the place of a path: the weights that timm downloads for its backbones."""
-_HALF_SUFFIX: Final = "_half"
-"""Of weights that a bundle keeps in 16 bits (`emotrace.training.export`)."""
+_RENAMED: Final = "onnx::"
+"""What torch's older exporter calls weights that it rewrites."""
+_SETTLING_BATCHES: Final = 8
+"""Of training, whose values folded batch norms take mean and deviation from."""
 
 
 def build_network(
@@ -52,12 +58,32 @@ def build_network(
         InputError: The weights cannot be read.
     """
     network = row.build(recipe.options)
-    reports = _initialise(network, recipe.start) if is_fresh else ()
+    reports = _initialise(network, recipe, row) if is_fresh else ()
     freeze_parts(network, recipe.start.frozen)
     return network, reports
 
 
-def _initialise(network: Network, start: StartSettings) -> tuple[InitialisationReport, ...]:
+def settle_folded_norms(
+    network: Network,
+    reports: Sequence[InitialisationReport],
+    inputs: Iterable[Tensor],
+) -> None:
+    """Give batch norms that were folded in a bundle mean and deviation of a few training batches.
+
+    Args:
+        network: As `build_network` gave it, changed in place.
+        reports: Likewise.
+        inputs: Prepared batches of training; only the first ones are drawn.
+    """
+    names = [norm.name for report in reports for norm in report.folded_norms]
+    if names:
+        settle_norms(network, names, itertools.islice(inputs, _SETTLING_BATCHES))
+
+
+def _initialise(
+    network: Network, recipe: ZooRecipe, row: Architecture
+) -> tuple[InitialisationReport, ...]:
+    start = recipe.start
     if start.initialise_from is None:
         return ()
     if str(start.initialise_from) == IMAGENET:
@@ -67,16 +93,27 @@ def _initialise(network: Network, start: StartSettings) -> tuple[InitialisationR
     source_prefix = _prefix(start.initialise_part) if chosen else None
     prefix = _prefix(start.initialise_into) if chosen else None
     if path.suffix == ".onnx":
-        return (
-            initialise_from_weights(
-                network,
-                read_onnx_weights(path),
-                source=str(path),
-                source_prefix=source_prefix,
-                prefix=prefix,
-            ),
-        )
+        example = torch.zeros(1, *example_shape(row, recipe.options))
+        return (_initialise_from_onnx(network, path, source_prefix, prefix, example),)
     return (initialise_from_file(network, path, source_prefix=source_prefix, prefix=prefix),)
+
+
+def _initialise_from_onnx(
+    network: Network, path: Path, source_prefix: str | None, prefix: str | None, example: Tensor
+) -> InitialisationReport:
+    weights = read_onnx_weights(path)
+    try:
+        report = initialise_from_weights(
+            network, weights, source=str(path), source_prefix=source_prefix, prefix=prefix
+        )
+    except UsageError as error:
+        if any(name.startswith(_RENAMED) for name in weights):
+            raise UsageError(
+                f"expected weights by the names that they had in training; torch's older exporter "
+                f"has renamed those in {path}; give the run or the checkpoint that it was made of"
+            ) from error
+        raise
+    return pass_folded_norms(network, weights, report, example)
 
 
 def _prefix(part: str) -> str:
@@ -84,7 +121,9 @@ def _prefix(part: str) -> str:
 
 
 def _weight_file(path: Path) -> Path:
-    """Return the file of weights in a run or a bundle; a file is its own."""
+    """Return the file of weights in a run or a bundle, which may be named; a file is its own."""
+    if not path.exists():
+        path = {folder.name: folder for folder in find_bundles()}.get(str(path), path)
     if not path.is_dir():
         return path
     candidates = (
@@ -97,32 +136,6 @@ def _weight_file(path: Path) -> Path:
             return candidate
     names = ", ".join(str(candidate.relative_to(path)) for candidate in candidates)
     raise InputError(f"expected weights to start from in {path}: one of {names}; found none")
-
-
-def read_onnx_weights(path: Path) -> dict[str, Tensor]:
-    """Return the weights of an ONNX model by the names that they had in torch.
-
-    A bundle's batch norms are folded into the convolutions before them: those weights are the
-    product, and the norm's own are not there.
-
-    Raises:
-        InputError: The file is missing or no model.
-    """
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
-    try:
-        model = onnx.load(str(path))
-    except (OSError, DecodeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(f"expected an ONNX model at {path}; got: {reason}") from error
-    found: dict[str, Tensor] = {}
-    for weight in model.graph.initializer:
-        values = np.array(onnx.numpy_helper.to_array(weight))
-        if values.dtype in (np.float32, np.float16):
-            name = weight.name.removesuffix(_HALF_SUFFIX)
-            found[name] = torch.from_numpy(values.astype(np.float32))
-    return found
 
 
 def freeze_parts(network: nn.Module, parts: Sequence[str]) -> None:

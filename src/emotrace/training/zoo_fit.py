@@ -18,7 +18,7 @@ from emotrace.models.zoo import find_architecture
 from emotrace.storage import ensure_folder
 from emotrace.training.processes import join_batch_norms
 from emotrace.training.sampling import evaluation_loader, training_loader
-from emotrace.training.starting import build_network
+from emotrace.training.starting import build_network, settle_folded_norms
 from emotrace.training.zoo_checkpoints import (
     BEST_CHECKPOINT,
     CHECKPOINT_FOLDER,
@@ -31,14 +31,14 @@ from emotrace.training.zoo_checkpoints import (
 from emotrace.training.zoo_curves import CurveWriter
 from emotrace.training.zoo_data import load_data
 from emotrace.training.zoo_launch import launch_processes, other_process
-from emotrace.training.zoo_module import ZooModule
+from emotrace.training.zoo_module import ZooModule, network_inputs
 from emotrace.training.zoo_progress import TrainingProgress
 from emotrace.training.zoo_run import read_run, write_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from emotrace.models.architecture import Architecture
+    from emotrace.models.architecture import Architecture, Network
     from emotrace.models.initialisation import InitialisationReport
     from emotrace.training.sampling import StepLoader
     from emotrace.training.zoo_data import ZooData
@@ -143,9 +143,10 @@ def _fit_here(
     if goes_on:
         _require_same_data(folder, row, data)
     rank, processes = other_process() or (0, 1)
+    loader = _training_loader(recipe, data, rank, processes)
+    _settle(network, starts, loader, recipe, row)
     if processes > 1:
         join_batch_norms(network)
-    loader = _training_loader(recipe, data, rank, processes)
     module = ZooModule(
         network,
         recipe,
@@ -177,6 +178,20 @@ def _fit_here(
         epochs_done=trainer.current_epoch,
         notices=(*notices, *data.notices, *_oddities(module)),
     )
+
+
+def _settle(
+    network: Network,
+    starts: Sequence[InitialisationReport],
+    loader: StepLoader,
+    recipe: ZooRecipe,
+    row: Architecture,
+) -> None:
+    """Fit batch norms that a bundle had folded to the first batches of training."""
+    if any(report.folded_norms for report in starts):
+        batches = (loader.examples[positions] for positions in loader.batches(0))
+        inputs = (network_inputs(batch.inputs, row.kind, recipe.options) for batch in batches)
+        settle_folded_norms(network, starts, inputs)
 
 
 def _write_starts(folder: Path, starts: Sequence[InitialisationReport]) -> None:

@@ -88,6 +88,12 @@ def as_inputs(batch_inputs: Tensor, kind: InputKind, options: Any) -> Tensor:
     )
 
 
+def network_inputs(batch_inputs: Tensor, kind: InputKind, options: Any) -> Tensor:
+    """Turn a batch as it comes from the data into what the network takes."""
+    inputs = as_inputs(batch_inputs, kind, options)
+    return inputs[:, 0] if kind is InputKind.IMAGE else inputs
+
+
 class ZooModule(lightning.LightningModule):
     """Trains one network of the zoo.
 
