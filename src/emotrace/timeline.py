@@ -5,7 +5,8 @@ adds a `Prediction`: a `FaceResult`. The faces of one frame are a `FrameResult`,
 a
 `Timeline`. All value types are frozen; arrays inside them must not be written to.
 
-This module owns the columns of `timeline.parquet` and `segments.parquet`: nothing else names them.
+This module owns the columns of `timeline.parquet`, `segments.parquet` and `filled.parquet`: nothing
+else names them.
 """
 
 from __future__ import annotations
@@ -175,6 +176,27 @@ ADJUSTED_FIELDS: Final = (
     *(pa.field(f"adjusted_{name}", pa.float32()) for name in EMOTIONS),
 )
 """Appended to `TIMELINE_SCHEMA`, before the smoothed columns, where a baseline was asked for."""
+
+PROCESSED_FIELDS: Final = (
+    pa.field("processed_valence", pa.float32()),
+    pa.field("processed_arousal", pa.float32()),
+)
+"""Appended to `TIMELINE_SCHEMA`, last, where post-processing was asked for; `valence` and `arousal`
+stay as predicted."""
+
+FILLED_SCHEMA: Final = pa.schema(
+    [
+        pa.field("frame", pa.int64(), nullable=False),
+        pa.field("timestamp", pa.float64(), nullable=False),
+        pa.field("face_id", pa.int32(), nullable=False),
+        pa.field("valence", pa.float32()),
+        pa.field("arousal", pa.float32()),
+        pa.field("is_filled", pa.bool_(), nullable=False),
+    ],
+    metadata={"emotrace.schema_version": str(SCHEMA_VERSION)},
+)
+"""Columns of `filled.parquet`, in order: valence and arousal without gaps. `PROCESSED_FIELDS`
+follow where the timeline has them."""
 
 SEGMENT_SCHEMA: Final = pa.schema(
     [

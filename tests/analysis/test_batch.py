@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -11,6 +12,7 @@ import emotrace
 from emotrace.analysis.batch import OutputChoice, analyze_inputs
 from emotrace.analysis.outcomes import BATCH_FILE, InputOutcome
 from emotrace.analysis.pipeline import Progress
+from emotrace.analysis.post_processing import AffectPostProcessing, PostProcessing
 from emotrace.analysis.settings import AnalysisSettings
 from emotrace.errors import OutputError
 from tests.analysis.media import write_clip
@@ -177,3 +179,21 @@ def test_saved_results_load_again(tmp_path: Path) -> None:
     folder = report.done[0].folder
     assert folder is not None
     assert len(emotrace.Timeline.load(folder)) == 12
+
+
+def test_filled_values_are_a_table_of_their_own(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "a.mp4")
+    outputs = OutputChoice(csv=True, filled=True)
+    report = analyze_inputs([clip], tmp_path / "out", settings=HAAR, outputs=outputs)
+    folder = report.done[0].folder
+    assert folder is not None
+    extra = {"timeline.csv", "segments.csv", "filled.parquet", "filled.csv"}
+    assert files_in(folder) == TABLES | extra
+    assert json.loads((folder / "summary.json").read_text())["filled"] == {
+        "rows": 0, "filled_rows": 0,
+    }  # fmt: skip
+    again = analyze_inputs([clip], tmp_path / "out", settings=HAAR, outputs=outputs)
+    assert again.skipped
+    bias = AffectPostProcessing(valence=PostProcessing(rate_hz=25.0, bias=0.1))
+    changed = replace(HAAR, post_processing=bias)
+    assert analyze_inputs([clip], tmp_path / "out", settings=changed, outputs=outputs).done

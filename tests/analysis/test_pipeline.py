@@ -16,6 +16,7 @@ from emotrace import (
     load_bundle,
     stream_video,
 )
+from emotrace.analysis.post_processing import AffectPostProcessing, PostProcessing
 from emotrace.errors import BundleError, InputError, UsageError
 from emotrace.faces import BoxMapping, HaarDetector
 from emotrace.timeline import FaceSource
@@ -180,3 +181,17 @@ def test_an_error_on_the_way_stops_the_threads(clip: Path, bundle: Bundle) -> No
     with pytest.raises(RuntimeError, match="broken on purpose"):
         analyze_video(clip, detector=Broken(), bundle=bundle, settings=AnalysisSettings(threads=4))
     assert threading.active_count() == before
+
+
+def test_post_processing_adds_columns_and_is_said(clip: Path, bundle: Bundle) -> None:
+    chain = AffectPostProcessing(valence=PostProcessing(rate_hz=10.0, bias=0.25))
+    settings = AnalysisSettings(post_processing=chain)
+    detector = BoxDetector((2.0, 10.0, 40.0, 60.0))
+    plain = analyze_video(clip, detector=detector, bundle=bundle).table
+    timeline = analyze_video(clip, detector=detector, bundle=bundle, settings=settings)
+    assert timeline.table.select(plain.column_names).equals(plain)
+    expected = np.clip(plain["valence"].to_numpy() + 0.25, -1, 1)
+    np.testing.assert_allclose(timeline.table["processed_valence"].to_numpy(), expected, atol=1e-6)
+    assert timeline.summary["post_processing"]["is_causal"] is True
+    assert timeline.summary["settings"]["post_processing"]["valence"]["bias"] == 0.25
+    assert "post_processing" not in analyze_video(clip, detector=detector, bundle=bundle).summary

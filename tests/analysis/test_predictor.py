@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from emotrace.analysis import batch
+from emotrace.analysis.batch import analyze_inputs
 from emotrace.analysis.pipeline import analyze_video
 from emotrace.analysis.settings import AnalysisSettings
 from emotrace.bundle_outputs import OtherOutput
 from emotrace.errors import BundleError
+from emotrace.faces import DetectorChoice
 from emotrace.labels import EMOTIONS
 from tests.analysis.media import write_clip
 from tests.analysis.test_pipeline import BoxDetector
@@ -20,15 +23,38 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_seven_labels_fill_seven_columns_and_the_summary_says_so(tmp_path: Path) -> None:
-    labels = tuple(name for name in EMOTIONS if name != "neutral")
+def seven_labels(folder: Path, labels: tuple[str, ...]) -> Path:
     (output,) = make_spec(None).expression_outputs
-    folder = recurrent_bundle(
-        tmp_path / "seven",
+    return recurrent_bundle(
+        folder,
         labels=labels,
         expression_outputs=(dataclasses.replace(output, labels=labels),),
         priors={},
     )
+
+
+def test_what_bundle_and_detector_mean_for_every_input_is_said_of_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choice = DetectorChoice(detector=BoxDetector((10, 10, 18, 18)), notice="no YuNet here")
+    monkeypatch.setattr(batch, "choose_detector", lambda _: choice)
+    labels = tuple(name for name in EMOTIONS if name != "neutral")
+    bundle = seven_labels(tmp_path / "seven", labels)
+    clips = [write_clip(tmp_path / f"{name}.mp4", frames=6) for name in "ab"]
+    report = analyze_inputs(clips, tmp_path / "out", bundle=bundle)
+    for outcome in report.outcomes:
+        assert outcome.summary is not None
+        of_bundle, of_detector = outcome.summary["run_notices"]
+        assert "does not know neutral: 0" in of_bundle
+        assert of_detector == "no YuNet here"
+        *both, of_face = outcome.summary["notices"]
+        assert both == [of_bundle, of_detector]
+        assert of_face.startswith("face 1 is about 18 px wide")
+
+
+def test_seven_labels_fill_seven_columns_and_the_summary_says_so(tmp_path: Path) -> None:
+    labels = tuple(name for name in EMOTIONS if name != "neutral")
+    folder = seven_labels(tmp_path / "seven", labels)
     clip = write_clip(tmp_path / "clip.mp4", frames=6)
     timeline = analyze_video(clip, detector=BoxDetector((10, 10, 60, 60)), bundle=folder)
     table = timeline.to_pandas()

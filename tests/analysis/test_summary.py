@@ -54,6 +54,7 @@ def test_known_answer() -> None:
         bundle={"name": "compact", "licence": "Apache-2.0"},
         detector="yunet",
         notices=["a notice"],
+        run_notices=["no YuNet"],
         cut_timestamps_seconds=[1.5],
     )
     assert list(summary) == [
@@ -69,12 +70,14 @@ def test_known_answer() -> None:
         "settings",
         "columns_note",
         "notices",
+        "run_notices",
         "versions",
     ]
     assert summary["meaning"] == MEANING
     assert summary["counts"] == {"frames": 4, "frames_with_face": 3, "faces": 2, "shot_cuts": 1}
     assert summary["input"]["path"] == "a/clip.mp4"
-    assert summary["notices"] == ["a notice"]
+    assert summary["notices"] == ["no YuNet", "a notice"]
+    assert summary["run_notices"] == ["no YuNet"]
     assert summary["rejected"]["face_threshold"] is None
     assert summary["rejected"]["detections"] == 0
     first, second = summary["faces"]

@@ -16,11 +16,12 @@ from emotrace.analysis.baseline import BaselineSettings
 from emotrace.analysis.batch import OutputChoice
 from emotrace.analysis.outcomes import BatchReport, InputOutcome
 from emotrace.analysis.pipeline import Progress
+from emotrace.analysis.post_processing import AffectPostProcessing, PostProcessing
 from emotrace.analysis.segments import SegmentSettings
 from emotrace.analysis.settings import AnalysisSettings
 from emotrace.analysis.smoothing import SmoothingSettings
 from emotrace.cli import analyze
-from emotrace.cli.analyze_display import summary_lines
+from emotrace.cli.analyze_display import summary_lines, vote_lines
 from emotrace.errors import UsageError
 from emotrace.labels import EMOTIONS
 from tests.cli.conftest import Call, call_process
@@ -39,13 +40,19 @@ def face(face_id: int, seconds: float, **more: Any) -> dict[str, Any]:
     }
 
 
-def summary(*faces: dict[str, Any], notices: tuple[str, ...] = (), **facts: Any) -> dict[str, Any]:
+def summary(
+    *faces: dict[str, Any],
+    notices: tuple[str, ...] = (),
+    run_notices: tuple[str, ...] = (),
+    **facts: Any,
+) -> dict[str, Any]:
     notes = list(facts.pop("notes", ()))
     return {
         "input": {"duration_seconds": 19.6, "is_still_image": False, "notes": notes, **facts},
         "counts": {"frames": 472, "faces": len(faces), "shot_cuts": 0},
         "faces": list(faces),
-        "notices": [*notes, *notices],
+        "notices": [*notes, *run_notices, *notices],
+        "run_notices": list(run_notices),
     }
 
 
@@ -86,7 +93,10 @@ def folder(tmp_path: Path) -> Path:
 def library(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Library:
     library = Library(
         InputOutcome(
-            path=Path("a.mp4"), status="done", folder=folder, summary=summary(face(1, 19.6))
+            path=Path("a.mp4"),
+            status="done",
+            folder=folder,
+            summary=summary(face(1, 19.6, vote_by_summed_probabilities="sadness")),
         )
     )
     monkeypatch.setattr(batch, "analyze_inputs", library)
@@ -155,6 +165,40 @@ def test_the_neutral_baseline_reaches_the_library(
 ) -> None:
     call("analyze", "a.mp4", *words.split())
     assert library.called["settings"].baseline == baseline
+
+
+def test_post_processing_gaps_and_votes_reach_library_and_screen(
+    call: Call, library: Library, tmp_path: Path
+) -> None:
+    chain = AffectPostProcessing(valence=PostProcessing(rate_hz=25.0, bias=0.1))
+    file = chain.save(tmp_path / "chain.json")
+    words = ["analyze", "a.mp4", "--post-process", file, "--fill-gaps", "--vote", "sum"]
+    said = call(*words)
+    assert said.code == 0
+    assert library.called["settings"] == AnalysisSettings(post_processing=chain)
+    assert library.called["outputs"] == OutputChoice(filled=True)
+    assert "  vote on the whole clip by summed probabilities: face 1 sadness" in said.out
+    assert "vote on" not in call("analyze", "a.mp4").out
+    file.write_text("{}")
+    said = call(*words)
+    assert (said.code, len(said.error_lines)) == (1, 1)
+    assert f"{file}: expected an object with format" in said.err
+
+
+def test_the_vote_lists_the_longest_seen_faces_first() -> None:
+    votes = {"vote_by_maximum_probability": "fear", "vote_by_summed_probabilities": "anger"}
+    few = summary(face(1, 1.0, **votes), face(2, 9.0, **votes))
+    assert vote_lines(few, "maximum") == [
+        "  vote on the whole clip by maximum probability: face 2 fear, face 1 fear"
+    ]
+    crowd = summary(*(face(at, 1.0, **votes) for at in range(1, 12)))
+    assert vote_lines(crowd, "sum")[0].endswith("face 8 anger, ... (summary.json)")
+    assert vote_lines(summary(), "sum") == []
+
+
+def test_fer2013s_prior_can_be_asked_for(call: Call, library: Library) -> None:
+    assert call("analyze", "a.mp4", "--prior", "fer2013").code == 0
+    assert library.called["prior"] == "fer2013"
 
 
 def test_help_states_the_true_default_of_smoothing(call: Call) -> None:
@@ -274,10 +318,14 @@ def test_several_inputs_end_with_counts_and_the_failures(
     ]
 
 
-def test_a_notice_is_shown_once_but_notes_on_a_file_always(
+def test_a_notice_of_the_run_is_shown_once_but_those_about_an_input_always(
     call: Call, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
-    each = summary(notices=("no YuNet here",), notes=("the end is damaged",))
+    each = summary(
+        notices=("face 1 is about 12 px wide",),
+        run_notices=("no YuNet here",),
+        notes=("the end is damaged",),
+    )
     outcomes = [
         InputOutcome(path=Path(name), status="done", folder=folder, summary=each)
         for name in ("a.mp4", "b.mp4")
@@ -286,12 +334,17 @@ def test_a_notice_is_shown_once_but_notes_on_a_file_always(
     out = call("analyze", "x").out
     assert out.count("note: no YuNet here") == 1
     assert out.count("note: the end is damaged") == 2
+    assert out.count("note: face 1 is about 12 px wide") == 2
 
 
 def test_a_changed_detector_is_said_however_quiet_the_rest_is(
     call: Call, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
-    each = summary(notices=("no YuNet here",), notes=("the end is damaged",))
+    each = summary(
+        notices=("face 1 is about 12 px wide",),
+        run_notices=("no YuNet here",),
+        notes=("the end is damaged",),
+    )
     outcomes = [
         InputOutcome(path=Path(name), status="done", folder=folder, summary=each)
         for name in ("a.mp4", "b.mp4")
@@ -300,7 +353,11 @@ def test_a_changed_detector_is_said_however_quiet_the_rest_is(
     said = call("analyze", "x", "--quiet")
     assert (said.out, said.err) == ("", "note: no YuNet here\n")
     said = call("analyze", "x", "--json")
-    assert json.loads(said.out)["inputs"][0]["notices"] == ["the end is damaged", "no YuNet here"]
+    assert json.loads(said.out)["inputs"][0]["notices"] == [
+        "the end is damaged",
+        "no YuNet here",
+        "face 1 is about 12 px wide",
+    ]
 
 
 def test_only_files_of_ours_are_listed(call: Call, library: Library, folder: Path) -> None:

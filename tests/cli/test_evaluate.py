@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from emotrace.bundle import load_bundle
 from emotrace.training.robustness import CONDITIONS
 from tests.datasets.fake_ferplus import write_fake_ferplus
 
@@ -92,3 +93,18 @@ def test_without_matplotlib_it_says_so_before_the_work(
     assert (said.code, len(said.error_lines)) == (1, 1)
     assert 'pip install "emotrace[train]"' in said.err
     assert not (tmp_path / "scores").exists()
+
+
+def test_two_bundles_are_compared_face_by_face(call: Call, data: Path) -> None:
+    same = load_bundle().folder
+    said = call("evaluate", "default", "ferplus", data, "--against", same, "--json")
+    assert said.code == 0, said.err
+    result = json.loads(said.out)
+    compared = result["against"]
+    assert compared["frames"] <= 24
+    found = compared["differences"][0]["heads"]["expression"]
+    assert found["accuracy"]["difference"] == 0
+    assert found["mcnemar_over_videos"]["n"] == compared["frames"]
+    shown = call("evaluate", "default", "ferplus", data, "--against", same).out
+    assert "Differences" in shown
+    assert call("evaluate", "default", "ferplus", data, "--against", "default").code == 2

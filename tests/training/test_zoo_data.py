@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from emotrace.datasets.items import SplitItems
 from emotrace.errors import DatasetError, TrainingError, UsageError
 from emotrace.training.data_options import fit_options
 from emotrace.training.sampling import SamplingSettings
@@ -17,6 +18,7 @@ from emotrace.training.targets import TargetSettings
 from emotrace.training.zoo_data import ZooData, load_data
 from emotrace.training.zoo_fit import fit_zoo
 from emotrace.training.zoo_recipe import DataSettings, ZooRecipe
+from emotrace.training.zoo_split import choose_split
 from tests.datasets.fake_ferplus import write_fake_ferplus
 from tests.training.tiny_zoo import CLIP, IMAGE, SEQUENCE, VECTORS, tiny_recipe, write_cache
 
@@ -62,6 +64,24 @@ def test_protocols_keep_people_apart(cache: Path) -> None:
         assert tuple(len(names) for names in found) == sizes, changes
         assert set.union(*found) == everybody
         assert sum(len(names) for names in found) == 6
+
+
+@pytest.mark.parametrize(
+    ("parts", "test_share", "protocol"),
+    [
+        (("train", "train", "validation"), 0.0, "official partition"),
+        (("train", "train", "validation"), 0.3, "by subject"),
+        (("train", "test", "validation"), 0.3, "official partition"),
+        (None, 0.3, "by subject"),
+    ],
+)
+def test_official_parts_must_have_a_test_part_where_one_is_asked_for(
+    parts: tuple[Any, ...] | None, test_share: float, protocol: str
+) -> None:
+    items = SplitItems(item_ids=("a", "b", "c"), subjects=("x", "y", "z"), partitions=parts)
+    split = choose_split(items, DataSettings(data=Path(), test_share=test_share))
+    assert protocol in split.protocol
+    assert bool(len(split.test)) == bool(test_share)
 
 
 def test_a_split_that_leaks_is_refused_until_it_is_allowed_aloud(cache: Path) -> None:

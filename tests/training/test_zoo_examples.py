@@ -134,6 +134,20 @@ def test_what_no_example_teaches_is_said(folder: Path) -> None:
         load(folder, SEQUENCE, windows=ExampleWindows(steps=6))
 
 
+def test_the_end_of_each_clip_may_be_all_that_is_learned(folder: Path) -> None:
+    for ends_only, learned, measured in (
+        ("never", 6 * 7, 6 * 7),
+        ("train", 6, 6 * 7),
+        ("always", 6, 6),
+    ):
+        windows = ExampleWindows(ends_only=ends_only)
+        data = load(folder, IMAGE, windows=windows)
+        assert (len(data.train), len(data.sides["validation"])) == (learned, measured)
+        if learned == 6:
+            assert set(data.train.names.frame[data.train.target_rows].tolist()) == {7}
+            assert "and ends where its clip does" in data.notices[1]
+
+
 def test_frames_without_a_label_are_seen_unless_they_count_as_gaps(cache: CropCache) -> None:
     has_target = np.ones(len(cache.frames), np.bool_)
     has_target[cache.frames.frame == 1] = False
@@ -260,3 +274,16 @@ def test_classes_weigh_by_their_reciprocal(folder: Path) -> None:
     bright = batch.targets["expression"][:, names.index("bright")] == 1
     assert set(batch.weights[bright].tolist()) == {0.75}
     assert set(batch.weights[~bright].tolist()) == {1.5}
+
+
+def test_every_step_of_a_sequence_counts_for_its_weight(folder: Path) -> None:
+    data = load(folder, SEQUENCE, windows=ExampleWindows(steps=3, stride=3))
+    train = data.train
+    rows = train.rows_with_targets
+    assert rows.tolist() == [int(first) + step for first in train.first for step in range(3)]
+    offset = replace(train, target_offset=1, steps=np.minimum(train.steps, 2))
+    assert offset.rows_with_targets.tolist() == [
+        int(first) + step + 1 for first in train.first for step in range(2)
+    ]
+    last = replace(train, last_only=True)
+    np.testing.assert_array_equal(last.rows_with_targets, train.target_rows)

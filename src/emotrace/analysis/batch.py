@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from emotrace.analysis.annotate import (
@@ -32,6 +33,7 @@ from emotrace.analysis.pipeline import (
     VideoAnalysis,
     finish_timeline,
 )
+from emotrace.analysis.post_processing import fill_timeline
 from emotrace.analysis.report import write_report
 from emotrace.analysis.settings import AnalysisSettings
 from emotrace.analysis.subtitles import write_webvtt
@@ -60,11 +62,12 @@ REPORT_FILE: Final = "report.html"
 SUBTITLES_FILE: Final = "subtitles.vtt"
 OPENFACE_FILE: Final = "openface.csv"
 PYFEAT_FILE: Final = "pyfeat.csv"
+FILLED_FILE: Final = "filled.parquet"
 RESULT_FILES: Final = frozenset(
     {
         *(TIMELINE_FILE, SEGMENTS_FILE, SUMMARY_FILE, "timeline.csv", "segments.csv"),
         *(ANNOTATED_VIDEO_FILE, ANNOTATED_IMAGE_FILE, REPORT_FILE, SUBTITLES_FILE),
-        *(OPENFACE_FILE, PYFEAT_FILE),
+        *(OPENFACE_FILE, PYFEAT_FILE, FILLED_FILE, "filled.csv"),
     }
 )
 """Every name that a file in an input's folder may get from here."""
@@ -89,6 +92,8 @@ class OutputChoice:
     """`openface.csv`: the table under OpenFace's column names."""
     pyfeat: bool = False
     """`pyfeat.csv`: the table under py-feat's column names."""
+    filled: bool = False
+    """`filled.parquet`: valence and arousal of each face in every frame, interpolated over gaps."""
 
 
 class BatchObserver(Protocol):
@@ -227,7 +232,7 @@ class _Runner:
         )
         with closing(analysis):
             if self.choice.notice is not None:
-                analysis.notices = (self.choice.notice,)
+                analysis.notices += (self.choice.notice,)
             remove_abandoned_partials(folder)
             fingerprint = self._fingerprint(path)
             earlier = _read_summary(folder)
@@ -303,10 +308,23 @@ class _Runner:
             with atomic_path(folder / PYFEAT_FILE) as partial:
                 frame = to_pyfeat(timeline.table, input_path=str(analysis.path))
                 frame.to_csv(partial, index=False)
+        if outputs.filled:
+            self._write_filled(analysis, timeline, folder)
+
+    def _write_filled(self, analysis: VideoAnalysis, timeline: Timeline, folder: Path) -> None:
+        cuts = analysis.cut_timestamps_seconds
+        table = fill_timeline(timeline.table, cut_timestamps_seconds=cuts)
+        filled = int(pc.sum(table["is_filled"]).as_py() or 0)
+        timeline.summary["filled"] = {"rows": table.num_rows, "filled_rows": filled}
+        with atomic_path(folder / FILLED_FILE) as partial:
+            pq.write_table(table, partial)
+        if self.outputs.csv:
+            with atomic_path((folder / FILLED_FILE).with_suffix(".csv")) as partial:
+                table.to_pandas().to_csv(partial, index=False)
 
     def _fingerprint(self, path: Path) -> str:
         """Name what decides the outcome: the file, the model, the settings, the software."""
-        state = path.stat()
+        state, processing = path.stat(), self.settings.post_processing
         parts = {
             "path": os.path.abspath(path),  # noqa: PTH100 -- keeps links apart
             "bytes": state.st_size,
@@ -320,6 +338,7 @@ class _Runner:
             "thresholds": [self.bundle.spec.face_threshold, self.bundle.spec.uncertain_threshold],
             "segmentation": asdict(self.settings.segmentation),
             "baseline": self.settings.baseline and asdict(self.settings.baseline),
+            "post_processing": processing and processing.to_json(),
             "emotrace": __version__,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

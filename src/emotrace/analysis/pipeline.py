@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from emotrace.analysis.baseline import add_adjusted_columns, estimate_baselines, note_baselines
+from emotrace.analysis.post_processing.timeline import apply_to_timeline, note_post_processing
 from emotrace.analysis.predictor import FacePredictor, TrackedFrame
 from emotrace.analysis.progress import Progress, ProgressHook, ProgressMeter
 from emotrace.analysis.rejection import FaceRejection
@@ -137,7 +138,8 @@ class VideoAnalysis:
             },
             bundle=self._predictor.describe(),
             detector=self.detector.name,
-            notices=(*self.notices, slow) if slow else self.notices,
+            notices=(slow,) if slow else (),
+            run_notices=self.notices,
             cut_timestamps_seconds=self.cut_timestamps_seconds,
             rejected=self.rejection.describe(),
         )
@@ -318,9 +320,14 @@ def finish_timeline(analysis: VideoAnalysis, table: pa.Table) -> Timeline:
     smoothing = settings.segmentation.smoothing
     if smoothing is not None:
         table = add_smoothed_columns(table, smoothing, cut_timestamps_seconds=cuts)
+    processing = settings.post_processing
+    if processing is not None:
+        table = apply_to_timeline(table, processing, cut_timestamps_seconds=cuts)
     summary = analysis.summarize(table)
     if settings.baseline is not None:
         note_baselines(summary, table, baselines)
+    if processing is not None:
+        note_post_processing(summary, table, processing)
     return Timeline(
         table=table,
         facts=analysis.facts(),

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 
 from emotrace.analysis.baseline import BaselineSettings  # noqa: TC001 -- tyro reads it too
+from emotrace.analysis.post_processing import AffectPostProcessing  # noqa: TC001 -- likewise
 from emotrace.analysis.segments import SegmentSettings
 from emotrace.errors import UsageError
 from emotrace.faces import DetectorName  # noqa: TC001 -- tyro reads the annotation at run time
@@ -36,6 +37,8 @@ class AnalysisSettings:
     baseline: BaselineSettings | None = None
     """Takes each face's own resting expression out, into columns of its own, before smoothing and
     segments; None leaves it in. The raw columns stay as they are."""
+    post_processing: AffectPostProcessing | None = None
+    """Done to valence and arousal, into columns of its own; None does nothing."""
     batch_size: int = 16
     """Faces handed to the model at once; changes speed and memory, never the result."""
     threads: int = 0

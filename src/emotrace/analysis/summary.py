@@ -42,7 +42,7 @@ the face's rows rest on optical flow alone."""
 
 COLUMNS_NOTE: Final = (
     "All columns of the frame table are unsmoothed, "
-    "except those whose names begin with 'smoothed_'; "
+    "except those whose names begin with 'smoothed_' or 'processed_'; "
     "only these and 'adjusted_*' know of a neutral baseline."
 )
 
@@ -83,6 +83,7 @@ def summarize(
     bundle: Mapping[str, Any],
     detector: str,
     notices: Sequence[str] = (),
+    run_notices: Sequence[str] = (),
     versions: Mapping[str, str | None] | None = None,
     cut_timestamps_seconds: Sequence[float] = (),
     rejected: Mapping[str, Any] | None = None,
@@ -95,8 +96,9 @@ def summarize(
         settings: The resolved settings of the run, prior and smoothing included.
         bundle: Name, hash, licence and what else is known of the model.
         detector: The face detector's name.
-        notices: What the user should know, in plain words; `facts.notes` go before them, what
-            `face_notices` says of the faces after them.
+        notices: What the user should know of this input, in plain words; `facts.notes` and
+            `run_notices` go before them, what `face_notices` says of the faces after them.
+        run_notices: The same of the bundle and the detector: true of every input of a run.
         versions: Versions of the software; `installed_versions()` where not given.
         cut_timestamps_seconds: Times of the first frames of new shots.
         rejected: What `FaceRejection.describe` says; that nothing was looked for, where not given.
@@ -104,8 +106,9 @@ def summarize(
     Returns:
         The keys `schema_version`, `meaning`, `input`, `counts`, `faces` (see `_summarize_face`),
         `rejected`, `shot_cuts_seconds`, `detector`, `bundle`, `settings`, `columns_note`,
-        `notices`, `versions`. Where `bundle` states an `uncertain_threshold`, each face has its
-        `uncertain_share` of time; else that is None.
+        `notices`, `run_notices` (those of them that every input of the run has), `versions`. Where
+        `bundle` states an `uncertain_threshold`, each face has its `uncertain_share` of time; else
+        that is None.
 
     Raises:
         UsageError: The table is not a timeline in frame order.
@@ -134,10 +137,12 @@ def summarize(
         "columns_note": COLUMNS_NOTE,
         "notices": [
             *facts.notes,
+            *run_notices,
             *notices,
             *rejection_notices(rejected),
             *face_notices(faces, detect_every=settings.get("detect_every", 1)),
         ],
+        "run_notices": list(run_notices),
         "versions": installed_versions() if versions is None else versions,
     }
     ready: dict[str, Any] = json_ready(summary)

@@ -44,7 +44,7 @@ Examples:
   emotrace analyze long.mp4 --detect-every 5 --threads 2
   emotrace analyze talk.mp4 --prior uniform --bundle my_bundle/
 """
-PRIOR_NAMES = ("default", "training", "uniform")
+PRIOR_NAMES = ("default", "training", "uniform", "fer2013")
 PRIOR_SUM_TOLERANCE = 0.011
 """Eight shares given with two decimals may miss 1 by 0.01 through honest rounding."""
 
@@ -81,12 +81,12 @@ class _ModelArguments:
     bundle: Annotated[str, tyro.conf.arg(metavar="NAME|PATH")] = "default"
     """Model: a name in `emotrace bundles list`, or a bundle's folder."""
     prior: Annotated[str, tyro.conf.arg(metavar="PRIOR")] = "default"
-    """How common each expression is: default, training, uniform or "anger=0.1,contempt=..."."""
+    """How common each is: default, training, uniform, fer2013 or "anger=0.1,contempt=..."."""
     keep_rejected: Switch = False
     """Keep what the model takes for no face; summary.json counts it."""
     smoothing: Annotated[
         float | None,
-        tyro.conf.arg(metavar="SECONDS", help_behavior_hint="(default: 0.35)"),
+        tyro.conf.arg(metavar="SECONDS", help_behavior_hint="(default: 0.3)"),
     ] = None
     """Average predictions over so long before segments are cut; probabilities stay raw."""
     no_smoothing: Switch = False
@@ -98,6 +98,14 @@ class _ModelArguments:
         str | None, tyro.conf.arg(metavar="START-END", help_behavior_hint="")
     ] = None
     """The same: how it looks in these seconds (0-5), in which you know it to be at rest."""
+    post_process: Annotated[
+        Path | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="(default: none)")
+    ] = None
+    """Columns processed_valence, processed_arousal, by what `evaluate --save-chain FILE` kept."""
+    fill_gaps: Switch = False
+    """filled.parquet: valence and arousal in every frame of a face, interpolated over gaps."""
+    vote: Literal["none", "maximum", "sum"] = "none"
+    """Show one expression for the clip, by most frames or summed probabilities."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +162,9 @@ def run(argv: Sequence[str]) -> int:
 
     shows = arguments.display
     display = AnalyzeDisplay(
-        shows_progress=not shows.quiet, shows_results=not (shows.quiet or shows.json)
+        shows_progress=not shows.quiet,
+        shows_results=not (shows.quiet or shows.json),
+        vote=arguments.model.vote,
     )
     try:
         with display:
@@ -164,7 +174,7 @@ def run(argv: Sequence[str]) -> int:
                 bundle=arguments.model.bundle,
                 prior=prior,
                 settings=settings,
-                outputs=_outputs_from(arguments.output),
+                outputs=_outputs_from(arguments),
                 overwrite=arguments.output.overwrite,
                 observer=display,
             )
@@ -249,6 +259,7 @@ def _settings_from(arguments: AnalyzeArguments) -> AnalysisSettings:
             "--no-smoothing turns it off"
         )
     from emotrace.analysis.baseline import BaselineSettings
+    from emotrace.analysis.post_processing import AffectPostProcessing
     from emotrace.analysis.segments import SegmentSettings
     from emotrace.analysis.settings import AnalysisSettings
     from emotrace.analysis.smoothing import SmoothingSettings
@@ -264,8 +275,10 @@ def _settings_from(arguments: AnalyzeArguments) -> AnalysisSettings:
         baseline = BaselineSettings(
             reference_seconds=None if given is None else parse_stretch(given)
         )
+    chain = None if model.post_process is None else AffectPostProcessing.load(model.post_process)
     return AnalysisSettings(
         baseline=baseline,
+        post_processing=chain,
         detector=model.detector,
         detect_every=model.detect_every,
         search_every=model.search_every,
@@ -276,10 +289,12 @@ def _settings_from(arguments: AnalyzeArguments) -> AnalysisSettings:
     )
 
 
-def _outputs_from(output: _OutputArguments) -> OutputChoice:
+def _outputs_from(arguments: AnalyzeArguments) -> OutputChoice:
     from emotrace.analysis.batch import OutputChoice
 
+    output = arguments.output
     return OutputChoice(
+        filled=arguments.model.fill_gaps,
         csv=output.csv or output.all,
         video=output.video or output.all,
         report=output.report or output.all,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from emotrace.cli.terminal import print_note, printable, progress_console, result_console, wrapped
 
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from emotrace.analysis.outcomes import InputOutcome
     from emotrace.analysis.pipeline import Progress
 
+VoteName = Literal["none", "maximum", "sum"]
+_VOTES = {
+    "maximum": ("maximum probability", "vote_by_maximum_probability"),
+    "sum": ("summed probabilities", "vote_by_summed_probabilities"),
+}
+"""salinas2018's rules: what they are called, and where the summary has the winner."""
 MAX_FACES_SHOWN = 8
 """Of one input; a crowd would fill the screen, and all of them are in summary.json."""
 TOP_EXPRESSIONS = 3
@@ -35,13 +41,16 @@ class AnalyzeDisplay:
     several. Summaries go to stdout.
     """
 
-    def __init__(self, *, shows_progress: bool, shows_results: bool) -> None:
+    def __init__(
+        self, *, shows_progress: bool, shows_results: bool, vote: VoteName = "none"
+    ) -> None:
         self.kept = 0
         """Inputs whose results are complete."""
         self.total = 0
         """Inputs altogether; known once the first one begins."""
         self._position = 0
         self._shows_results = shows_results
+        self._vote = vote
         console = progress_console()
         is_live = sys.stderr.isatty() and not console.is_dumb_terminal
         self._bars = _make_bars(console) if shows_progress and is_live else None
@@ -114,9 +123,9 @@ class AnalyzeDisplay:
 
     def _note_changed_run(self, summary: Mapping[str, Any]) -> None:
         """Say on stderr what changes all results (another detector), however quiet the rest is."""
-        about_file = set(summary.get("input", {}).get("notes", ()))
+        of_run = set(summary.get("run_notices", ()))
         for notice in self._new_notices(summary):
-            if notice not in about_file:
+            if notice in of_run:
                 print_note(f"note: {notice}")
 
     def _show_summary(self, outcome: InputOutcome) -> None:
@@ -128,7 +137,7 @@ class AnalyzeDisplay:
         if outcome.was_there:
             title += " (done before)"
         console.print(title, style="bold")
-        for line in lines:
+        for line in [*lines, *vote_lines(outcome.summary or {}, self._vote)]:
             console.print(line)
         if outcome.folder is not None:
             files = f"{outcome.folder}: {_file_names(outcome.folder)}"
@@ -139,12 +148,15 @@ class AnalyzeDisplay:
             self._bars.start()
 
     def _new_notices(self, summary: Mapping[str, Any]) -> list[str]:
-        """Return the notices to show: those about this file, and others not shown before."""
-        about_file = set(summary.get("input", {}).get("notes", ()))
+        """Return the notices to show: those of the run once, those about this input always.
+
+        The same words about two inputs are two pieces of news: "face 1 is about 12 px wide".
+        """
+        of_run = set(summary.get("run_notices", ()))
         shown = [
             notice
             for notice in summary.get("notices", ())
-            if notice in about_file or notice not in self._notices_shown
+            if notice not in of_run or notice not in self._notices_shown
         ]
         self._notices_shown.update(shown)
         return shown
@@ -194,6 +206,18 @@ def summary_lines(summary: Mapping[str, Any], path: Path) -> list[str]:
             f"  and {_count(len(rest), 'more face')}, seen for {longest} or less: see summary.json"
         )
     return lines
+
+
+def vote_lines(summary: Mapping[str, Any], vote: VoteName) -> list[str]:
+    """Say for which one expression the frames of each face vote; nothing without a vote."""
+    faces = summary.get("faces", ())
+    if vote == "none" or not faces:
+        return []
+    rule, key = _VOTES[vote]
+    ordered = sorted(faces, key=lambda face: (-face["seconds_present"], face["face_id"]))
+    said = [f"face {face['face_id']} {face[key]}" for face in ordered[:MAX_FACES_SHOWN]]
+    more = ", ... (summary.json)" if len(faces) > MAX_FACES_SHOWN else ""
+    return [f"  vote on the whole clip by {rule}: {', '.join(said)}{more}"]
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:

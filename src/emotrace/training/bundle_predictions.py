@@ -18,7 +18,7 @@ from emotrace.errors import DatasetError, UsageError
 from emotrace.faces.crop import CropGeometry
 from emotrace.models.architecture import Head, HeadKind
 from emotrace.training.targets import HeadTargets, TargetSettings, head_targets
-from emotrace.training.zoo_predictions import SetPredictions
+from emotrace.training.zoo_predictions import SetPredictions, places_of
 from emotrace.training.zoo_recipe import ZooRecipe
 from emotrace.training.zoo_sources import open_data
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from emotrace.bundle import Bundle, CropPredictions
     from emotrace.datasets.items import SideName
+    from emotrace.training.zoo_predictions import ScoredSide
     from emotrace.training.zoo_recipe import DataSettings
     from emotrace.training.zoo_sources import OpenData
 
@@ -43,7 +44,7 @@ def predict_bundle(
     name_or_path: str | Path,
     data: DataSettings,
     *,
-    side: SideName = "test",
+    side: ScoredSide = "test",
     targets: TargetSettings | None = None,
     prior: str = "default",
 ) -> SetPredictions:
@@ -53,7 +54,7 @@ def predict_bundle(
         name_or_path: The bundle.
         data: A crop cache or FER+, and how it is divided; the protocol must be the one that the
             bundle's training kept to, or its test side was learned from.
-        side: `validation` or `test`.
+        side: `validation`, `test`, or `whole`: everything, for data that the bundle never saw.
         targets: Where labels come from; classes are the bundle's own.
         prior: How common each expression is taken to be.
 
@@ -69,16 +70,19 @@ def predict_bundle(
     bundle = load_bundle(name_or_path, prior=prior)
     heads = _heads_of(bundle)
     settings = replace(targets or TargetSettings(), class_names=bundle.labels)
-    opened = open_data(ZooRecipe(architecture="", options=None, data=data, targets=settings))
-    if not len(opened.split.sides.get(side, ())):
+    recipe = ZooRecipe(architecture="", options=None, data=data, targets=settings)
+    opened = open_data(recipe, whole=side == "whole")
+    asked: SideName = "test" if side == "whole" else side
+    if not len(opened.split.sides.get(asked, ())):
         raise DatasetError(
             f"expected a {side} side of the split to measure on; there is "
-            f"{opened.split.describe()}; choose another side or protocol"
+            f"{opened.split.describe()}; choose another side or protocol, or score everything "
+            "(--whole) where the bundle saw none of it in training"
         )
     truth = head_targets(heads, opened.labels, settings)
     has_label = np.any([np.isfinite(values).any(axis=1) for values in truth.values()], axis=0)
-    labelled = np.flatnonzero(opened.rows_of(side) & has_label)
-    said = _run(bundle, opened, side)
+    labelled = np.flatnonzero(opened.rows_of(asked) & has_label)
+    said = _run(bundle, opened, asked)
     said = {name: values for name, values in said.items() if name in truth}
     names = opened.names
     for target in heads:
@@ -98,6 +102,7 @@ def predict_bundle(
         outputs={name: values[labelled] for name, values in said.items()},
         targets={name: values[labelled] for name, values in truth.items()},
         split="; ".join([opened.split.describe(), *_framing_notes(bundle, opened)]),
+        places=places_of(names, labelled),
     )
 
 

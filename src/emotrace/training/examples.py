@@ -101,6 +101,8 @@ class RowNames:
     """`(rows,)`: number of the face in the video."""
     subjects: Sequence[str | None]
     """Who is seen in each video; None where that is not known."""
+    seconds: NDArray[np.float64] | None = None
+    """`(rows,)`: presentation time, NaN where it is not known; None for pictures."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -146,6 +148,16 @@ class Examples(Dataset[ExampleBatch]):
     def target_rows(self) -> NDArray[np.int64]:
         """`(n,)`: the row that the last step of each example predicts."""
         return self.first + (self.steps - 1) * self.spacing + self.target_offset
+
+    @property
+    def rows_with_targets(self) -> NDArray[np.int64]:
+        """`(k,)`: every row that an example is taught by, as often as it is: each step's or one."""
+        if not self.is_sequence or self.last_only:
+            return self.target_rows
+        number = np.arange(int(self.steps.sum())) - np.repeat(
+            np.cumsum(self.steps) - self.steps, self.steps
+        )
+        return np.repeat(self.first, self.steps) + number * self.spacing + self.target_offset
 
     @property
     def example_classes(self) -> NDArray[np.int64]:
@@ -222,6 +234,7 @@ def names_of_cache(cache: CropCache) -> RowNames:
         frame=frames.frame,
         face=frames.face_id,
         subjects=cache.clips["subject"],
+        seconds=frames.timestamp_seconds,
     )
 
 

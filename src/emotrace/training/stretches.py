@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from emotrace.datasets.cache import CropCache
 
 StepTargets = Literal["every", "last"]
+EndsOnly = Literal["never", "train", "always"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,9 @@ class ExampleWindows:
     """Frames without a label are gaps (rangulov2020); else they may be seen, not predicted."""
     detected_only: bool = False
     """Faces that optical flow followed count as missing."""
+    ends_only: EndsOnly = "never"
+    """Keep only the example that ends each face of a clip, where a posed expression has its apex
+    (salinas2018): in training, or on every side."""
 
     def __post_init__(self) -> None:
         if self.steps < 0:
@@ -133,6 +137,13 @@ def cut_stretches(
     steps = np.minimum(np.repeat(lengths, pieces) - number * limit, limit)
     found = Found(first=first.astype(np.int64), steps=steps.astype(np.int64))
     return _with_target(found, settings, has_target)
+
+
+def keep_ends(found: Found, cache: CropCache) -> Found:
+    """Keep the last example of each face of each clip."""
+    faces = cache.sequence[found.first]
+    is_last = np.append(faces[1:] != faces[:-1], True)[: len(faces)]
+    return Found(first=found.first[is_last], steps=found.steps[is_last])
 
 
 def _with_target(found: Found, settings: ExampleWindows, has_target: NDArray[np.bool_]) -> Found:

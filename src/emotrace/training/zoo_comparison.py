@@ -77,6 +77,8 @@ def _compare_classes(
     truth, top_first, known = truth_and_top(first, target)
     _, top_second, _ = truth_and_top(second, target)
     both = (top_first >= 0) & (top_second >= 0)
+    if not both.any():
+        return {}
     groups = np.asarray(group_names(first, unit))[known][both]
     truth, one, other = truth[both], top_first[both], top_second[both]
     classes = len(target.names)
@@ -138,6 +140,8 @@ def _compare_values(
         truth = first.targets[name][:, at]
         one, other = first.outputs[name][:, at], second.outputs[name][:, at]
         known = np.isfinite(truth) & np.isfinite(one) & np.isfinite(other)
+        if not known.any():
+            continue
         differences = compare_regressions(
             truth[known], one[known], other[known], groups[known], repeats=repeats
         )

@@ -19,7 +19,7 @@ from emotrace.datasets.windows import WindowSettings
 from emotrace.errors import TrainingError, UsageError
 from emotrace.models.architecture import HeadKind, InputKind
 from emotrace.training.examples import Examples, require_examples, require_row_shape
-from emotrace.training.stretches import Found, cut_stretches, cut_windows
+from emotrace.training.stretches import Found, cut_stretches, cut_windows, keep_ends
 from emotrace.training.targets import head_targets, match_heads
 from emotrace.training.zoo_sources import open_data
 
@@ -68,6 +68,7 @@ def load_data(
     kind: InputKind,
     heads: Sequence[Head],
     matched: Sequence[HeadTargets] | None = None,
+    opened: OpenData | None = None,
 ) -> ZooData:
     """Build the examples of a recipe for a network.
 
@@ -77,13 +78,15 @@ def load_data(
         heads: What it gives.
         matched: What each value of each head stands for, where that is settled (by the run that a
             network comes from).
+        opened: The data, open already, to score and not to learn from: of its training side nothing
+            is asked.
 
     Raises:
         DatasetError: The data is not there, damaged, leaks, or has labels outside the set.
         UsageError: The data, the network and the recipe do not fit one another.
         TrainingError: Nothing is left to learn from.
     """
-    data = open_data(recipe)
+    data = opened or open_data(recipe)
     require_row_shape(kind, data.source.row_shape, data.path)
     chosen = tuple(matched or match_heads(heads, data.labels, recipe.targets))
     targets = head_targets(chosen, data.labels, recipe.targets)
@@ -102,8 +105,9 @@ def load_data(
     )
     cutter = Cutter(data, recipe, kind, targets)
     train = cutter.place(blank, "train", is_training=True)
-    require_examples(train, "learn from")
-    train = _weighed(_sampled(train, data, recipe), recipe)
+    if opened is None:
+        require_examples(train, "learn from")
+        train = _weighed(_sampled(train, data, recipe), recipe)
     sides: dict[SideName, Examples] = {}
     for side in ("validation", "test"):
         if len(data.split.sides.get(side, ())):
@@ -186,15 +190,18 @@ class Cutter:
             return Found(first=first, steps=np.ones(len(first), np.int64))
         every_step = blank.is_sequence and not blank.last_only
         if every_step and windows.spacing == 1 and (windows.keep_short or not is_training):
-            return cut_stretches(data.cache, windows, has_target=self.has_target, longest=steps)
-        return cut_windows(
-            data.cache,
-            windows,
-            steps=steps,
-            has_target=self.has_target,
-            any_step=every_step,
-            stride=steps * windows.spacing if every_step and not is_training else None,
-        )
+            found = cut_stretches(data.cache, windows, has_target=self.has_target, longest=steps)
+        else:
+            found = cut_windows(
+                data.cache,
+                windows,
+                steps=steps,
+                has_target=self.has_target,
+                any_step=every_step,
+                stride=steps * windows.spacing if every_step and not is_training else None,
+            )
+        is_cut = windows.ends_only == "always" or (is_training and windows.ends_only == "train")
+        return keep_ends(found, data.cache) if is_cut else found
 
     def losses(self, train: Examples) -> list[str]:
         """Say in plain words what of the training side no example holds."""
@@ -217,6 +224,7 @@ class Cutter:
         text = (
             f"{int(lost.sum()):,} of {int(is_own.sum()):,} labelled training frames are learned "
             f"by no example ({len(whole):,} clips lose all): each takes {span} frames in a row"
+            + ("" if self._windows.ends_only == "never" else ", and ends where its clip does")
         )
         return [text]
 
@@ -276,7 +284,7 @@ def _weighed(train: Examples, recipe: ZooRecipe) -> Examples:
     """Give each row the weight of its class; those without a class keep 1."""
     if recipe.losses.sample_weighting == "none":
         return train
-    met = train.example_classes
+    met = train.classes[train.rows_with_targets]
     classes = int(train.classes.max(initial=-1)) + 1
     if not (met >= 0).any():
         raise TrainingError(
@@ -306,7 +314,15 @@ def _facts(
         "extractor": {name: made_by[name] for name in ("description", "extractor") if made_by},
         "frame_seconds": _frame_seconds(data),
         "class_shares": _class_shares(train, heads, recipe),
+        "train_subjects": _train_subjects(data),
     }
+
+
+def _train_subjects(data: OpenData) -> list[str]:
+    """Return everybody who is learned from, as far as that is known."""
+    subjects = data.split.items.subjects or ()
+    trained = np.asarray(data.split.sides.get("train", ()), np.int64).tolist()
+    return sorted({subjects[at] or "" for at in trained if subjects} - {""})
 
 
 def _frame_seconds(data: OpenData) -> float | None:

@@ -89,6 +89,7 @@ def score_predictions(
         "frames": len(predictions.rows),
         "videos": len(set(predictions.videos.tolist())),
         "intervals_over": chosen,
+        "groups": len(set(group_names(predictions, chosen).tolist())),
         "heads": heads,
     }
 

@@ -22,7 +22,7 @@ from emotrace.models.architecture import (
     SequenceOutput,
     split_outputs,
 )
-from emotrace.training.sampling import evaluation_loader
+from emotrace.training.sampling import SamplingSettings, evaluation_loader
 from emotrace.training.zoo_data import load_data
 from emotrace.training.zoo_module import as_inputs, run_network
 
@@ -36,10 +36,27 @@ if TYPE_CHECKING:
     from emotrace.training.targets import HeadTargets
     from emotrace.training.zoo_data import ZooData
     from emotrace.training.zoo_run import TrainedNetwork
+    from emotrace.training.zoo_sources import OpenData
 
 Over = Literal["auto", "stretches", "windows"]
+ScoredSide = Literal["validation", "test", "whole"]
+"""What predictions are made of: a side of a split, or everything."""
+_ALWAYS_THERE: Final = frozenset({"valence", "arousal"})
+"""Columns that every data set has, if only empty."""
 _PIECE_STEPS: Final = 32
 """Steps that a sequence network is given at a time; its state goes from one piece to the next."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RowPlaces:
+    """Where n rows lie in their videos."""
+
+    frame: NDArray[np.int64]
+    """`(n,)`: frame number."""
+    face: NDArray[np.int64]
+    """`(n,)`: number of the face."""
+    seconds: NDArray[np.float64]
+    """`(n,)`: presentation time; NaN where it is not known."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,7 +65,7 @@ class SetPredictions:
 
     title: str
     """What predicted them."""
-    side: SideName
+    side: SideName | ScoredSide
     heads: tuple[HeadTargets, ...]
     rows: NDArray[np.int64]
     """`(n,)`: rows of the data, rising."""
@@ -62,6 +79,8 @@ class SetPredictions:
     """Head to `(n, values)`, NaN where there is no label."""
     split: str
     """How the data was divided, and what that proves."""
+    places: RowPlaces | None = None
+    """Where the rows lie; None where nobody asked."""
 
 
 def predict_side(
@@ -118,6 +137,71 @@ def predict_side(
             )
     title = f"{record.recipe.architecture}, {trained.checkpoint.name}"
     return _collect(title, side, data, rows, split_outputs(outputs, trained.network.heads))
+
+
+def predict_run_on(
+    trained: TrainedNetwork,
+    data: OpenData,
+    *,
+    side: ScoredSide,
+    ignore_other_labels: bool = False,
+    over: Over = "auto",
+) -> SetPredictions:
+    """Run a trained network over data that it did not learn from.
+
+    Heads for which the data has no columns (action units) are left out.
+
+    Args:
+        trained: What a run left.
+        data: Opened with `whole` for the side `whole`, else with a protocol that has the side.
+        side: What to predict.
+        ignore_other_labels: Take labels that the network does not know for missing.
+        over: As `predict_side` says.
+
+    Raises:
+        DatasetError: There is no such side, or a label that the network does not know.
+        UsageError: The data does not fit the network, or holds another network's vectors.
+    """
+    record = trained.record
+    _require_same_extractor(trained, data)
+    settings = replace(
+        record.recipe.targets,
+        ignore_other_labels=ignore_other_labels or record.recipe.targets.ignore_other_labels,
+    )
+    known = [
+        target
+        for target in record.heads
+        if target.is_of_classes or set(target.names) <= {*data.labels.columns, *_ALWAYS_THERE}
+    ]
+    loaded = load_data(
+        replace(record.recipe, targets=settings, sampling=SamplingSettings()),
+        kind=record.architecture.kind,
+        heads=trained.network.heads,
+        matched=known,
+        opened=data,
+    )
+    found = predict_side(trained, side="test" if side == "whole" else side, data=loaded, over=over)
+    return replace(found, side=side)
+
+
+def _require_same_extractor(trained: TrainedNetwork, data: OpenData) -> None:
+    made_by = (trained.record.everything["data"].get("extractor") or {}).get("extractor")
+    given = getattr(data.source, "record", {}).get("extractor")
+    if made_by is not None and given is not None and made_by != given:
+        raise UsageError(
+            f"expected vectors of the network that the run learned from; those in {data.path} are "
+            "another's, or of other weights; make them with 'emotrace train features'"
+        )
+
+
+def places_of(names: RowNames, rows: NDArray[np.int64]) -> RowPlaces:
+    """Return where rows of the data lie in their videos."""
+    seconds = np.full(len(rows), np.nan) if names.seconds is None else names.seconds[rows]
+    return RowPlaces(
+        frame=names.frame[rows].astype(np.int64),
+        face=names.face[rows].astype(np.int64),
+        seconds=np.asarray(seconds, np.float64),
+    )
 
 
 def _run_examples(
@@ -206,6 +290,7 @@ def _collect(
         outputs=found,
         targets={name: values[labelled] for name, values in examples.targets.items()},
         split=data.notices[0],
+        places=places_of(names, labelled),
     )
 
 
@@ -222,7 +307,7 @@ def align(first: SetPredictions, second: SetPredictions) -> tuple[SetPredictions
     both, at_first, at_second = np.intersect1d(first.rows, second.rows, return_indices=True)
     names = [target.head.name for target in first.heads]
     heads = tuple(target for target in second.heads if target.head.name in names)
-    cut = (_cut(first, at_first), _cut(second, at_second))
+    cut = (cut_predictions(first, at_first), cut_predictions(second, at_second))
     same = (
         len(both) > 0
         and bool(heads)
@@ -243,7 +328,11 @@ def align(first: SetPredictions, second: SetPredictions) -> tuple[SetPredictions
     return cut[0], cut[1]
 
 
-def _cut(predictions: SetPredictions, at: NDArray[np.int64]) -> SetPredictions:
+def cut_predictions(predictions: SetPredictions, at: NDArray[np.int64]) -> SetPredictions:
+    """Return some of the rows, by position."""
+    places = predictions.places
+    if places is not None:
+        places = RowPlaces(frame=places.frame[at], face=places.face[at], seconds=places.seconds[at])
     return replace(
         predictions,
         rows=predictions.rows[at],
@@ -251,6 +340,7 @@ def _cut(predictions: SetPredictions, at: NDArray[np.int64]) -> SetPredictions:
         subjects=predictions.subjects[at],
         outputs={name: values[at] for name, values in predictions.outputs.items()},
         targets={name: values[at] for name, values in predictions.targets.items()},
+        places=places,
     )
 
 

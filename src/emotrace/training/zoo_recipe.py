@@ -37,7 +37,7 @@ class DataSettings:
     """A crop cache of `emotrace prepare`, vectors made of one, or the folder of ferplus.parquet."""
     protocol: Protocol = "auto"
     """How train, validation and test are divided; auto: the data set's official parts where it
-    has any, else held-out subjects."""
+    has any (a test part, if a test_share is asked for), else held-out subjects."""
     fold: int = 1
     """Which one of the protocol's splits, from 1."""
     folds: int = 5

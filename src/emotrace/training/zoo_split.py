@@ -44,10 +44,20 @@ def choose_split(items: SplitItems, settings: DataSettings) -> Split:
     return split.verified(allow_leaks=settings.leaks == "allow")
 
 
+def count_folds(items: SplitItems, settings: DataSettings) -> int:
+    """Return how many splits the recipe's protocol makes of the items.
+
+    Raises:
+        UsageError: The protocol does not fit the items.
+    """
+    return len(_splits(items, settings))
+
+
 def _splits(items: SplitItems, settings: DataSettings) -> list[Split]:
     protocol, seed = settings.protocol, settings.split_seed
     if protocol == "auto":
-        has_parts = items.partitions is not None and any(items.partitions)
+        parts = set(items.partitions or ())
+        has_parts = "test" in parts if settings.test_share else bool(parts - {None})
         protocol = "official" if has_parts else "holdout"
     if protocol == "official":
         return [official_split(items)]

@@ -18,7 +18,7 @@ from __future__ import annotations
 from emotrace.analysis.post_processing.chain import FittedStep, PostProcessing
 from emotrace.analysis.post_processing.files import AffectPostProcessing
 from emotrace.analysis.post_processing.search import ChainSettings, fit_chain
-from emotrace.analysis.post_processing.timeline import apply_to_timeline
+from emotrace.analysis.post_processing.timeline import apply_to_timeline, fill_timeline
 from emotrace.analysis.post_processing.timing import fill_gaps, resample_evenly
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "PostProcessing",
     "apply_to_timeline",
     "fill_gaps",
+    "fill_timeline",
     "fit_chain",
     "resample_evenly",
 ]

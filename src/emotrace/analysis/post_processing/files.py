@@ -26,6 +26,8 @@ class AffectPostProcessing:
 
     valence: PostProcessing | None = None
     arousal: PostProcessing | None = None
+    fitted_on: str = ""
+    """Whose predictions of which recordings it was fitted on, in plain words; empty: not said."""
 
     @property
     def look_ahead_seconds(self) -> float:
@@ -40,6 +42,7 @@ class AffectPostProcessing:
             "version": VERSION,
             "valence": _plain(self.valence),
             "arousal": _plain(self.arousal),
+            "fitted_on": self.fitted_on,
         }
 
     @classmethod
@@ -59,6 +62,7 @@ class AffectPostProcessing:
         return cls(
             valence=_chain_from(value.get("valence"), "valence"),
             arousal=_chain_from(value.get("arousal"), "arousal"),
+            fitted_on=str(value.get("fitted_on", "")),
         )
 
     def save(self, path: str | Path) -> Path:
