@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,7 @@ def test_selections_of_clips() -> None:
     assert ids(select(clips, "at-least-15-frames")) == ["long", "contempt", "none"]
     assert ids(select(clips, "labelled")) == ["long", "short", "contempt"]
     assert ids(select(clips, "strong-light")) == ["long"]
+    assert ids(select(clips, "visible-light")) == ["long", "short"]
     assert ids(select(clips, "labelled", "no-contempt", "at-least-15-frames")) == ["long"]
     assert ids(select(clips)) == ids(clips)
 
@@ -57,12 +59,19 @@ def test_first_and_three_peak_frames() -> None:
     np.testing.assert_allclose(labels.timestamp_seconds, [0, 0.7, 0.8, 0.9])
 
 
-@pytest.mark.parametrize(("count", "kept"), [(1, [0]), (2, [0, 1]), (4, [0, 1, 2, 3])])
-def test_short_clips_keep_a_neutral_first_frame(count: int, kept: list[int]) -> None:
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_clips_as_short_as_their_peaks_have_no_neutral_frame(count: int) -> None:
     (cut,) = select([clip("a", count)], "first-and-three-peak-frames")
-    assert cut.picture_frame_index().tolist() == kept
+    assert cut.picture_frame_index().tolist() == list(range(count))
     assert cut.frame_labels is not None
-    assert EMOTIONS[cut.frame_labels.emotion[0]] == "neutral"
+    assert {EMOTIONS[code] for code in cut.frame_labels.emotion} == {"fear"}
+
+
+def test_the_shortest_clip_with_a_neutral_frame() -> None:
+    (cut,) = select([clip("a", 4)], "first-and-three-peak-frames")
+    assert cut.picture_frame_index().tolist() == [0, 1, 2, 3]
+    assert cut.frame_labels is not None
+    assert [EMOTIONS[code] for code in cut.frame_labels.emotion[:2]] == ["neutral", "fear"]
 
 
 def test_clips_without_a_label_have_no_peak() -> None:
@@ -96,6 +105,17 @@ def test_other_labels_of_kept_frames_stay() -> None:
     assert cut.frame_labels is not None
     np.testing.assert_array_equal(cut.frame_labels.valence, np.array([np.nan, 0.4], np.float32))
     np.testing.assert_array_equal(cut.frame_labels.action_units[12], [np.nan, 1])
+
+
+def test_clips_without_a_label_in_any_frame_are_left_out() -> None:
+    def rated(clip_id: str, values: list[float]) -> ClipRecord:
+        labels = make_frame_labels(
+            np.arange(len(values)), valence=np.array(values, np.float32), frame_rate=25.0
+        )
+        return dataclasses.replace(clip(clip_id, 2), frame_labels=labels)
+
+    clips = [clip("none", 2), rated("blank", [np.nan, np.nan]), rated("one", [np.nan, 0.5])]
+    assert ids(select(clips, "frames-labelled")) == ["one"]
 
 
 def test_what_does_not_fit_is_refused() -> None:

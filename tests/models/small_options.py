@@ -72,7 +72,7 @@ SMALL: dict[str, dict[str, Any]] = {
 }
 
 HEAVY = ("tzirakis2021", "abdullah2020-xception")
-"""Rows that no option makes small, networks of more than 20 million weights: slow to test."""
+"""Rows that are tested with a backbone of more than 20 million weights: slow."""
 
 
 def small_options(architecture: Architecture, **changes: Any) -> Any:

@@ -75,6 +75,31 @@ def test_the_smallest_picture_has_a_result_and_a_smaller_one_is_refused() -> Non
         XceptionOptions(dense_width=-1)
 
 
+def test_a_narrow_network_has_the_same_layers_with_fewer_channels() -> None:
+    torch.manual_seed(0)
+    options = XceptionOptions(input_size_px=32, dense_width=0, width_multiplier=0.25)
+    narrow = build_xception(options)
+    with torch.device("meta"):
+        whole = build_xception(XceptionOptions(input_size_px=32, dense_width=0))
+    kinds = [[type(layer) for layer in network.modules()] for network in (narrow, whole)]
+    assert kinds[0] == kinds[1]
+    assert narrow.extractor.feature_size == 512
+    # Nearly all weights are of 1 x 1 convolutions, which are narrower on both sides.
+    share = count_parameters(narrow.extractor) / count_parameters(whole.extractor)
+    assert share == pytest.approx(0.25**2, rel=0.1)
+    narrow.train()
+    outputs = narrow(torch.rand(4, 1, 32, 32))
+    assert outputs.shape == (4, 7)
+    outputs.sum().backward()
+    gradients = [weight.grad for weight in narrow.parameters()]
+    assert all(found is not None and bool(torch.isfinite(found).all()) for found in gradients)
+    for wrong in (0.0, 1.5):
+        with pytest.raises(UsageError, match="expected width_multiplier above 0 and up to 1"):
+            XceptionOptions(width_multiplier=wrong)
+    with pytest.raises(UsageError, match="expected width_multiplier of 1 with pretrained"):
+        XceptionOptions(width_multiplier=0.5, pretrained=True)
+
+
 def test_one_lstm_layer_on_the_features_of_the_other_network() -> None:
     options = LstmOptions()
     assert options.features == XceptionOptions().dense_width

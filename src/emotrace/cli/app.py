@@ -37,6 +37,12 @@ def _run_bundles(argv: Sequence[str]) -> int:
     return run(argv)
 
 
+def _run_compare(argv: Sequence[str]) -> int:
+    from emotrace.cli.compare import run
+
+    return run(argv)
+
+
 def _run_datasets(argv: Sequence[str]) -> int:
     from emotrace.cli.datasets import run
 
@@ -73,6 +79,12 @@ def _run_prepare(argv: Sequence[str]) -> int:
     return run(argv)
 
 
+def _run_reproduce(argv: Sequence[str]) -> int:
+    from emotrace.cli.reproduce import run
+
+    return run(argv)
+
+
 def _run_synth(argv: Sequence[str]) -> int:
     from emotrace.cli.synth import run
 
@@ -102,7 +114,11 @@ VERBS = VerbTable(
         "prepare": Verb(summary="a data set's faces, cut out once for training", run=_run_prepare),
         "train": Verb(summary="train a model", run=_run_train),
         "export": Verb(summary="make a bundle of a training run", run=_run_export),
-        "evaluate": Verb(summary="score a bundle on held-out faces", run=_run_evaluate),
+        "evaluate": Verb(summary="score a bundle or a run on held-out faces", run=_run_evaluate),
+        "compare": Verb(summary="runs and bundles side by side, tested", run=_run_compare),
+        "reproduce": Verb(
+            summary="a paper's experiments: its tables, ours beside theirs", run=_run_reproduce
+        ),
         "synth": Verb(summary="face videos of which everything is known", run=_run_synth),
         "doctor": Verb(
             summary="what this machine has, what is missing, what to do", run=_run_doctor

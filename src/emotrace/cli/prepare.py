@@ -50,7 +50,7 @@ class _ClipArguments:
         list[str], tyro.conf.arg(metavar="NAME...", help_behavior_hint="(default: all clips)")
     ] = field(default_factory=list)
     """The papers' selections: labelled, no-contempt, at-least-15-frames, last-N-frames,
-    first-and-three-peak-frames, strong-light; applied in this order."""
+    first-and-three-peak-frames, strong-light, visible-light; applied in this order."""
     option: Annotated[
         list[str], tyro.conf.arg(metavar="NAME=VALUE...", help_behavior_hint="(default: none)")
     ] = field(default_factory=list)

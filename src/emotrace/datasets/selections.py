@@ -23,6 +23,22 @@ def labelled(records: Iterable[ClipRecord]) -> list[ClipRecord]:
     return [record for record in records if record.emotion is not None]
 
 
+def frames_labelled(records: Iterable[ClipRecord]) -> list[ClipRecord]:
+    """Keep clips of which some frame has a label (tzirakis2021: AVEC's test part has none)."""
+    return [
+        record
+        for record in records
+        if record.frame_labels is not None and _has_any_label(record.frame_labels)
+    ]
+
+
+def _has_any_label(labels: FrameLabels) -> bool:
+    values = (labels.valence, labels.arousal, *labels.action_units.values())
+    return bool((labels.emotion != NO_EMOTION).any()) or any(
+        bool(np.isfinite(column).any()) for column in values
+    )
+
+
 def without_emotion(records: Iterable[ClipRecord], emotion: str) -> list[ClipRecord]:
     """Leave out clips labelled `emotion` (salinas2018: contempt)."""
     label_index(emotion)
@@ -37,6 +53,11 @@ def with_condition(records: Iterable[ClipRecord], condition: str) -> list[ClipRe
 def strong_light(records: Iterable[ClipRecord]) -> list[ClipRecord]:
     """Keep Oulu-CASIA's visible-light sequences in strong light (salinas2018)."""
     return with_condition(records, "VL/Strong")
+
+
+def visible_light(records: Iterable[ClipRecord]) -> list[ClipRecord]:
+    """Keep Oulu-CASIA's visible-light sequences in every light (salinas2018's final model)."""
+    return [record for record in records if (record.condition or "").startswith("VL/")]
 
 
 def at_least_frames(records: Iterable[ClipRecord], count: int) -> list[ClipRecord]:
@@ -69,8 +90,9 @@ def last_frames(records: Iterable[ClipRecord], count: int) -> list[ClipRecord]:
 def first_and_peak_frames(records: Iterable[ClipRecord], peak_count: int = 3) -> list[ClipRecord]:
     """Keep the first picture as neutral and the last `peak_count` with the clip's label.
 
-    As rangulov2020 does with CK+. Clips without a label are left out. Where a clip is too short for
-    both, the first picture stays neutral and the peaks are fewer.
+    As rangulov2020 does with CK+. Clips without a label are left out. A clip of `peak_count` or
+    fewer pictures has no room for a neutral one: samples of CK+ that were cut to the peaks look so.
+    All its pictures get the clip's label.
 
     Raises:
         UsageError: A clip is a video, or `peak_count` is below 1.
@@ -80,8 +102,11 @@ def first_and_peak_frames(records: Iterable[ClipRecord], peak_count: int = 3) ->
     cut = []
     for record in labelled(records):
         total = len(record.picture_frame_index())
-        places = np.r_[0, np.arange(max(total - peak_count, 1), total)]
-        names = ["neutral", *([record.emotion] * (len(places) - 1))]
+        has_neutral = total > peak_count
+        places = np.arange(max(total - peak_count, 0), total)
+        names = [record.emotion] * len(places)
+        if has_neutral:
+            places, names = np.r_[0, places], ["neutral", *names]
         cut.append(_with_pictures(record, places, names))
     return cut
 
@@ -138,10 +163,12 @@ def _relabelled(
 
 SELECTIONS: Final[dict[str, Callable[[list[ClipRecord]], list[ClipRecord]]]] = {
     "labelled": labelled,
+    "frames-labelled": frames_labelled,
     "no-contempt": lambda records: without_emotion(records, "contempt"),
     "at-least-15-frames": lambda records: at_least_frames(records, 15),
     "first-and-three-peak-frames": lambda records: first_and_peak_frames(records, 3),
     "strong-light": strong_light,
+    "visible-light": visible_light,
 }
 """The selections that the papers make, by name; `last-N-frames` with any N is another."""
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import torch
+from torch import nn
 
 from emotrace.errors import UsageError
 from emotrace.models.architecture import Architecture, InputKind
@@ -56,6 +57,8 @@ class XceptionOptions(TaskOptions):
     """Values of the last dense layer, which are the features; 0 for the pooled values instead."""
     dropout: float = 0.5
     """Of the features, before the classifier."""
+    width_multiplier: float = 1.0
+    """Of the channels of every layer: 1 is Xception; less makes a small one to try things out."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built.
@@ -66,6 +69,15 @@ class XceptionOptions(TaskOptions):
         super().__post_init__()
         expect_positive(self, "input_channels")
         expect_probability(self, "dropout")
+        if not 0 < self.width_multiplier <= 1:
+            raise UsageError(
+                f"expected width_multiplier above 0 and up to 1; got {self.width_multiplier}"
+            )
+        if self.pretrained and self.width_multiplier != 1:
+            raise UsageError(
+                "expected width_multiplier of 1 with pretrained, whose weights fit nothing else; "
+                f"got {self.width_multiplier}"
+            )
         if self.dense_width < 0:
             raise UsageError(f"expected dense_width of 0 or more; got {self.dense_width}")
         if self.input_size_px < _SMALLEST_PX:
@@ -76,6 +88,10 @@ class XceptionOptions(TaskOptions):
 
 _SMALLEST_PX: Final = 7
 """The first two convolutions are unpadded, the first at stride 2: less leaves no picture."""
+
+
+_LEAST_CHANNELS: Final = 8
+"""Of a narrowed layer; others are multiples of it."""
 
 
 class XceptionFeatures(Extractor):
@@ -89,6 +105,9 @@ class XceptionFeatures(Extractor):
             input_size_px=options.input_size_px,
             pretrained=options.pretrained,
         )
+        if options.width_multiplier != 1:
+            _narrow(self.pooled.backbone, options.width_multiplier, options.input_channels)
+            self.pooled.feature_size = _narrowed(self.pooled.feature_size, options.width_multiplier)
         self.feature_size = options.dense_width or self.pooled.feature_size
         self.dense = (
             PointwiseLinear(self.pooled.feature_size, options.dense_width)
@@ -100,6 +119,35 @@ class XceptionFeatures(Extractor):
         """Map `(batch, channels, size, size)` in [0, 1] to `(batch, feature_size)`."""
         pooled: Tensor = self.pooled(images)
         return pooled if self.dense is None else torch.relu(self.dense(pooled))
+
+
+def _narrow(backbone: nn.Module, multiplier: float, input_channels: int) -> None:
+    """Give every convolution and norm of a fresh network fewer channels, in place.
+
+    As Howard et al. (2017, arXiv:1704.04861) make MobileNet narrower; weights begin as timm's do.
+    """
+    for name, layer in list(backbone.named_modules()):
+        if isinstance(layer, nn.Conv2d):
+            is_first = layer.in_channels == input_channels
+            inputs = input_channels if is_first else _narrowed(layer.in_channels, multiplier)
+            narrow = nn.Conv2d(
+                inputs,
+                _narrowed(layer.out_channels, multiplier),
+                kernel_size=(layer.kernel_size[0], layer.kernel_size[1]),
+                stride=(layer.stride[0], layer.stride[1]),
+                padding=layer.padding if isinstance(layer.padding, str) else layer.padding[0],
+                groups=inputs if layer.groups > 1 else 1,
+                bias=False,
+            )
+            nn.init.kaiming_normal_(narrow.weight, mode="fan_out", nonlinearity="relu")
+            backbone.set_submodule(name, narrow)
+        elif isinstance(layer, nn.BatchNorm2d):
+            norm = nn.BatchNorm2d(_narrowed(layer.num_features, multiplier))
+            backbone.set_submodule(name, norm)
+
+
+def _narrowed(channels: int, multiplier: float) -> int:
+    return max(_LEAST_CHANNELS, round(channels * multiplier / _LEAST_CHANNELS) * _LEAST_CHANNELS)
 
 
 def build_xception(options: XceptionOptions) -> PictureNetwork:

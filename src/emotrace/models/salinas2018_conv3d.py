@@ -16,11 +16,7 @@ from torch import nn
 
 from emotrace.errors import UsageError
 from emotrace.models.architecture import Architecture, InputKind, Network
-from emotrace.models.keras_defaults import (
-    BATCH_NORM_EPSILON,
-    BATCH_NORM_MOMENTUM,
-    initialise_as_keras,
-)
+from emotrace.models.keras_defaults import BATCH_NORM_EPSILON, initialise_as_keras
 from emotrace.models.option_checks import expect_positive
 from emotrace.models.salinas2018_parts import (
     PAPER,
@@ -77,11 +73,11 @@ class Conv3d(Network):
         self.over_time = nn.Sequential(
             nn.Conv3d(options.input_channels, first, (first_frames, 11, 11), stride=(1, 3, 3)),
             nn.ReLU(),
-            nn.BatchNorm3d(first, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM),
+            nn.BatchNorm3d(first, eps=BATCH_NORM_EPSILON, momentum=options.norm_momentum),
             nn.MaxPool3d((1, 2, 2)),
             nn.Conv3d(first, second, (second_frames, 5, 5)),
             nn.ReLU(),
-            nn.BatchNorm3d(second, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM),
+            nn.BatchNorm3d(second, eps=BATCH_NORM_EPSILON, momentum=options.norm_momentum),
             nn.MaxPool3d((1, 2, 2)),
         )
         self.over_space = third_block(options.frames_left * second, options)

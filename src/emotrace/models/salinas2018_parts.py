@@ -46,6 +46,9 @@ class ConvolutionalOptions:
     """Of the five convolutions."""
     dropout: float = 0.0
     """After each dense layer, or before the recurrent one; the paper has none."""
+    norm_momentum: float = BATCH_NORM_MOMENTUM
+    """How far the batch norms' running averages move in a step. Keras's 0.01 takes some 1,000
+    steps to settle; shorter trainings need more."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built.
@@ -54,7 +57,7 @@ class ConvolutionalOptions:
             UsageError: Naming the field, what was expected and what was got.
         """
         expect_positive(self, "classes", "input_channels", "filters")
-        expect_probability(self, "dropout")
+        expect_probability(self, "dropout", "norm_momentum")
         if side_after_convolutions(self.input_size_px) < 1:
             raise UsageError(
                 f"expected input_size_px of {smallest_input_px()} or more, for the unpadded "
@@ -108,22 +111,24 @@ def smallest_input_px() -> int:
     return next(size for size in range(1, 1000) if side_after_convolutions(size) > 0)
 
 
-def first_block(channels: int, filters: int) -> nn.Sequential:
+def first_block(channels: int, options: ConvolutionalOptions) -> nn.Sequential:
     """Return a convolution of 11 x 11 in steps of 3, batch norm, pooling."""
+    filters = options.filters[0]
     return nn.Sequential(
         nn.Conv2d(channels, filters, 11, stride=3),
         nn.ReLU(),
-        nn.BatchNorm2d(filters, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM),
+        nn.BatchNorm2d(filters, eps=BATCH_NORM_EPSILON, momentum=options.norm_momentum),
         nn.MaxPool2d(2),
     )
 
 
-def second_block(channels: int, filters: int) -> nn.Sequential:
+def second_block(channels: int, options: ConvolutionalOptions) -> nn.Sequential:
     """Return a convolution of 5 x 5, batch norm, pooling."""
+    filters = options.filters[1]
     return nn.Sequential(
         nn.Conv2d(channels, filters, 5),
         nn.ReLU(),
-        nn.BatchNorm2d(filters, eps=BATCH_NORM_EPSILON, momentum=BATCH_NORM_MOMENTUM),
+        nn.BatchNorm2d(filters, eps=BATCH_NORM_EPSILON, momentum=options.norm_momentum),
         nn.MaxPool2d(2),
     )
 
@@ -141,7 +146,7 @@ def single_picture_blocks(channels: int, options: ConvolutionalOptions) -> nn.Se
     """Return the three blocks in a row: `(batch, channels, side, side)` to `(batch, values)`."""
     first, second, *_ = options.filters
     return nn.Sequential(
-        first_block(channels, first), second_block(first, second), third_block(second, options)
+        first_block(channels, options), second_block(first, options), third_block(second, options)
     )
 
 

@@ -74,8 +74,8 @@ class SlowFusion(Network):
         self.options = options
         self.heads = (options.expression_head(),)
         first, second, *_ = options.filters
-        self.first_level = first_block(options.tower_frames * options.input_channels, first)
-        self.second_level = second_block(2 * first, second)
+        self.first_level = first_block(options.tower_frames * options.input_channels, options)
+        self.second_level = second_block(2 * first, options)
         self.third_level = third_block(options.towers // 2 * second, options)
         self.classifier = classifier(options.values_after_convolutions, options)
         initialise_as_keras(self)
