@@ -11,6 +11,7 @@ import pytest
 
 from emotrace.cli.app import main
 from emotrace.datasets.ravdess import read_ravdess
+from emotrace.datasets.shards import MANIFEST_FILE
 from emotrace.papers.abdullah2020 import ABDULLAH2020, CLASSES, plan
 from emotrace.papers.abdullah2020_keys import (
     ANSWERS_ACTORS,
@@ -265,7 +266,7 @@ def test_ones_own_videos_take_the_place_of_both_data_sets(tmp_path: Path) -> Non
     assert not record["has_synthetic"]
     assert "manifest" in (out / "report.html").read_text("utf-8")
     # Faces are looked for, which FER2013 needs not; and people with names get folds of their own.
-    cache = json.loads((out / "caches" / STILLS / "manifest.json").read_text("utf-8"))
+    cache = json.loads((out / "caches" / STILLS / MANIFEST_FILE).read_text("utf-8"))
     assert cache["cropping"]["detector"] == "haar"
     answers = json.loads((out / "results" / f"{ANSWERS_ACTORS}.json").read_text("utf-8"))
     assert "subject-grouped" in answers["facts"]["scores"]["test"]["split"]

@@ -61,7 +61,7 @@ def test_full_has_the_settings_of_the_paper() -> None:
         assert optimiser.schedule == "constant"
     cnn = steps[measures.WHOLE].recipe.options
     assert (cnn.input_size_px, cnn.filters, cnn.dense_width) == (96, (64, 128, 256), 300)
-    assert cnn.dropout == 0.5
+    assert (cnn.dropout, cnn.quadrant_pooling) == (0.5, "average")
     assert steps[measures.STILLS].recipe.options.classes == 8
     assert steps[measures.STILLS].recipe.augmentation.does_nothing
     assert not steps[measures.WHOLE].recipe.augmentation.does_nothing

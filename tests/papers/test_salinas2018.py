@@ -80,6 +80,7 @@ def test_full_has_the_papers_settings() -> None:
         assert (found.optimiser.weight_decay, found.optimiser.schedule) == (0, "constant")
         assert found.data.protocol == "leave-one-subject-out"
         assert found.options.input_size_px == 170
+        assert found.options.norm_momentum == 0.01  # Keras's
         assert step.weights == "last"
         if isinstance(step, CrossValidation):
             assert step.folds == 0  # everybody
@@ -199,6 +200,7 @@ def test_times_are_set_against_single_frame_fold_by_fold(tmp_path: Path) -> None
     )
     assert found is not None
     assert (found["ratio"], found["low"], found["high"], found["folds"]) == (2, 2, 2, 2)
+    assert found["clock"] == "seconds"
 
 
 # --- the page ------------------------------------------------------------------------------------

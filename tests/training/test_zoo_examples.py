@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -135,11 +135,12 @@ def test_what_no_example_teaches_is_said(folder: Path) -> None:
 
 
 def test_the_end_of_each_clip_may_be_all_that_is_learned(folder: Path) -> None:
-    for ends_only, learned, measured in (
+    cases: tuple[tuple[Literal["never", "train", "always"], int, int], ...] = (
         ("never", 6 * 7, 6 * 7),
         ("train", 6, 6 * 7),
         ("always", 6, 6),
-    ):
+    )
+    for ends_only, learned, measured in cases:
         windows = ExampleWindows(ends_only=ends_only)
         data = load(folder, IMAGE, windows=windows)
         assert (len(data.train), len(data.sides["validation"])) == (learned, measured)

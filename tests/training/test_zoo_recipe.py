@@ -158,6 +158,15 @@ def test_a_plateau_lowers_the_rate_and_goes_on_from_its_state() -> None:
     assert factors == [1, 1, 1, 0.5, 0.5, 0.5, 0.5, 0.25]
 
 
+@pytest.mark.parametrize("schedule", ["constant", "cosine", "one-cycle"])
+def test_other_schedules_know_no_plateau(schedule: Any) -> None:
+    settings = OptimiserSettings(schedule=schedule, plateau_patience=1)
+    rule = PlateauRule(settings, Monitor(name="loss", mode="min"))
+    for _ in range(4):
+        rule.observe(1.0)
+    assert rule.factor == 1
+
+
 def test_every_row_of_the_zoo_makes_a_recipe() -> None:
     for row in ARCHITECTURES:
         recipe = ZooRecipe(

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from emotrace.bundle import DEFAULT_BUNDLE, load_bundle
-from emotrace.errors import UsageError
+from emotrace.errors import InputError, UsageError
 from emotrace.models.compact_networks import COMPACT
 from emotrace.models.folded_norms import norms_after, settle_norms
 from emotrace.models.onnx_export import export_onnx, write_onnx
@@ -93,6 +93,15 @@ def expect_the_same(row: Architecture, source: Network, path: Path, *, folded: i
     assert len(report.folded_norms) == folded
     # Counts of batches seen are no weights, and in no file.
     assert [t.name for t in report.kept if not t.name.endswith(("tracked", ".distance"))] == []
+
+
+def test_a_bundle_may_be_given_by_its_name() -> None:
+    by_name, _ = start_from(Path(DEFAULT_BUNDLE), COMPACT, COMPACT.options())
+    by_place, _ = start_from(load_bundle(DEFAULT_BUNDLE).folder, COMPACT, COMPACT.options())
+    found, expected = by_name.state_dict(), by_place.state_dict()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    with pytest.raises(InputError, match="expected a file of weights at nobody"):
+        start_from(Path("nobody"), COMPACT, COMPACT.options())
 
 
 def test_the_trunk_of_the_default_bundle_is_that_of_a_compact_network() -> None:

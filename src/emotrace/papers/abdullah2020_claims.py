@@ -153,8 +153,8 @@ DEPARTURES: Final = (
         "The paper does not say how it trained. Ours: Xception with AdamW, one-cycle to 0.001, "
         "decay 0.05, label smoothing 0.1, rangulov2020's augmentation, batch 64; a dense layer "
         "of 512 gives the features; the LSTM (256 units, half of its outputs dropped) with Adam "
-        "at 0.001, batch 32. Both keep the epoch with the best validation accuracy. smoke and "
-        "small have smaller ones."
+        "at 0.001, batch 32. Both keep the epoch with the best validation accuracy. The "
+        "scales smoke and small have narrower networks, other rates, and small does not augment."
     ),
     (
         "The LSTM is taught at every frame and answers at the last; the paper feeds whole "

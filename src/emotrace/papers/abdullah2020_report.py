@@ -29,7 +29,7 @@ from emotrace.papers.abdullah2020_keys import (
     XCEPTION,
 )
 from emotrace.papers.cells import ClassMeasure, class_score, confusion_of, fact
-from emotrace.papers.charts import draw_confusion, draw_curves, read_curve
+from emotrace.papers.charts import draw_confusion_grid, draw_curves, read_curve
 from emotrace.papers.doing import FOLD_FOLDER
 from emotrace.papers.report import (
     Missing,
@@ -84,7 +84,7 @@ def _fer2013(results: Results) -> Section:
         results,
         name="fig3",
         title="Fig. 3: Xception on FER2013",
-        curves={"": _curves_of(results, XCEPTION)},
+        curves={_PUBLIC_TEST: _curves_of(results, XCEPTION)},
         key=XCEPTION,
     )
     return Section(title="FER2013: the frame network", items=(table, *pictures))
@@ -146,7 +146,7 @@ def _ravdess(results: Results) -> Section:
         "part of the difference.",
     )
     curves = {
-        "random": _curves_of(results, LSTM_RANDOM[0]),
+        "random split": _curves_of(results, LSTM_RANDOM[0]),
         "actors held out": _fold_curves(results, LSTM_ACTORS),
     }
     pictures = [
@@ -192,6 +192,9 @@ def _time(results: Results) -> Section:
 # --- figures -------------------------------------------------------------------------------------
 
 _Curves = dict[str, "NDArray[np.float64]"]
+_PUBLIC_TEST: Final = "public test"
+_LEARNED: Final = {_PUBLIC_TEST: "FER2013"}
+"""What the training side is called, where it goes by another name than the validation side."""
 
 
 def _curves_of(results: Results, key: str) -> _Curves:
@@ -224,15 +227,14 @@ def _curve_pictures(
     for measure, words in (("accuracy", "validation accuracy"), ("loss", "loss")):
         lines: _Curves = {}
         for split, found in curves.items():
-            after = f", {split}" if split else ""
-            lines[f"validation{after}"] = found.get(measure, np.empty(0))
+            lines[split] = found.get(measure, np.empty(0))
             if measure == "loss":
-                lines[f"training{after} (training)"] = found.get("training loss", np.empty(0))
+                # Drawn with dashes because of its name's end.
+                lines[f"{_LEARNED.get(split, split)} (training)"] = found.get(
+                    "training loss", np.empty(0)
+                )
         figure = draw_curves(
-            {
-                line.replace("training, ", "training loss, "): values
-                for line, values in lines.items()
-            },
+            lines,
             title=f"{title}, {words}",
             ylabel=words,
             is_synthetic=drawn,
@@ -249,7 +251,7 @@ def _curve_pictures(
 
 
 def _caption(results: Results, curves: dict[str, _Curves]) -> str:
-    if "random" not in curves:
+    if _PUBLIC_TEST in curves:
         return "After every epoch, on the public test; the paper plots 330 epochs."
     text = "After every epoch, each frame's answer counted; the paper plots 240 epochs."
     if len(curves.get("actors held out", {})):
@@ -259,27 +261,23 @@ def _caption(results: Results, curves: dict[str, _Curves]) -> str:
 
 
 def _confusions(results: Results) -> list[Picture]:
-    pictures = []
-    for name, key, words in (
-        ("confusion-random", ANSWERS_RANDOM, "random split, actors leak"),
-        ("confusion-actors", ANSWERS_ACTORS, "actors held out"),
-    ):
-        matrix = confusion_of(results, key)
-        if matrix is None:
-            continue
-        origin = results[key].origin
-        figure = draw_confusion(
-            matrix, title=f"RAVDESS test, {words}", is_synthetic=origin == "synthetic"
+    """Draw the confusions of both ways to divide the videos beside one another."""
+    keys = {"random split, actors leak": ANSWERS_RANDOM, "actors held out": ANSWERS_ACTORS}
+    found = {words: confusion_of(results, key) for words, key in keys.items()}
+    matrices = {words: matrix for words, matrix in found.items() if matrix is not None}
+    if not matrices:
+        return []
+    origin = results[keys[next(iter(matrices))]].origin
+    title = "RAVDESS, test videos"
+    figure = draw_confusion_grid(matrices, title=title, is_synthetic=origin == "synthetic")
+    return [
+        Picture(
+            title=title,
+            file=results.save_figure("confusion", figure),
+            caption="Rows: shown; columns: answered. Neutral is RAVDESS' calm.",
+            origin=origin,
         )
-        pictures.append(
-            Picture(
-                title=f"RAVDESS test videos, {words}",
-                file=results.save_figure(name, figure),
-                caption="Rows: shown; columns: answered. Neutral is RAVDESS' calm.",
-                origin=origin,
-            )
-        )
-    return pictures
+    ]
 
 
 # --- what was found in the data ------------------------------------------------------------------

@@ -61,6 +61,8 @@ def draw_curves(
             axes.plot(np.arange(1, len(values) + 1), values, style, color=color, label=name)
     axes.set_xlabel("epoch")
     axes.set_ylabel(ylabel)
+    # There is no epoch 1.5.
+    axes.xaxis.get_major_locator().set_params(integer=True)
     if any(len(values) for values in curves.values()):
         axes.legend(fontsize=8, frameon=False)
     _finish(axes, title, is_synthetic)
@@ -155,7 +157,7 @@ def draw_curve_grid(
         columns: Panels beside one another.
     """
     rows, across = -(-len(panels) // columns), min(columns, len(panels))
-    figure = _blank(2.7 * across + 0.6, 1.9 * rows + 0.8)
+    figure = _blank(2.4 * across + 0.5, 1.7 * rows + 0.8)
     grid = figure.subplots(rows, across, squeeze=False, sharex=True)
     lines: dict[str, Any] = {}
     for at, axes in enumerate(grid.flat):

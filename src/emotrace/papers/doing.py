@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import torch
 
 from emotrace.datasets.cache import open_cache
 from emotrace.datasets.prepare import prepare_dataset
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from emotrace.papers.plan import Scoring, Step
     from emotrace.papers.workshop import Workshop
     from emotrace.training.zoo_predictions import SetPredictions
-    from emotrace.training.zoo_recipe import ZooRecipe
+    from emotrace.training.zoo_recipe import MachineSettings, ZooRecipe
     from emotrace.training.zoo_run import TrainedNetwork
 
 FOLD_FOLDER: Final = "fold-{:03d}"
@@ -171,9 +172,10 @@ def _fit(recipe: ZooRecipe, folder: Path, tell: Callable[[int, int], None]) -> d
     """Train, or go on; say how long it took where it was done in one go."""
     was_begun = (folder / CHECKPOINT_FOLDER / LAST_CHECKPOINT).exists()
     tell(0, recipe.epochs)
-    begin = time.perf_counter()
+    begin, work_begins = time.perf_counter(), time.process_time()
     report = fit_zoo(recipe, folder, resume=True)
-    seconds = time.perf_counter() - begin
+    seconds, work = time.perf_counter() - begin, time.process_time() - work_begins
+    is_all_here = not was_begun and _is_of_processor(recipe.machine)
     trained = load_trained(folder)
     tell(recipe.epochs, recipe.epochs)
     parameters = sum(value.numel() for value in trained.network.parameters() if value.requires_grad)
@@ -186,9 +188,16 @@ def _fit(recipe: ZooRecipe, folder: Path, tell: Callable[[int, int], None]) -> d
         "monitor": report.monitor,
         "best_value": report.best_value,
         "seconds": None if was_begun else round(seconds, 3),
+        "processor_seconds": round(work, 3) if is_all_here else None,
         "examples": trained.record.everything["data"]["examples"],
         "notices": list(report.notices),
     }
+
+
+def _is_of_processor(machine: MachineSettings) -> bool:
+    """Say whether this process does all the work: its own time is then the same under any load."""
+    has_gpu = machine.accelerator != "cpu" and torch.cuda.is_available()
+    return not has_gpu and machine.devices == 1 and not machine.workers
 
 
 def _measure(

@@ -208,8 +208,10 @@ def _times(results: Results) -> Section:
             "Oulu-CASIA, ratio here",
         ),
         rows=tuple(rows),
-        note="Wall time with the look at the held-out person after each epoch, on whatever else "
-        "the machine was doing; the paper's machine had a GeForce 940M.",
+        note="Seconds are by the wall clock, under whatever load the machine had; ratios are of "
+        "processor time where it did all the work. Both hold the look at the held-out person after "
+        "each epoch: every frame for Single Frame, every block for 3D Convolution, one example of "
+        "a sequence for most others. The paper's machine had a GeForce 940M.",
     )
     return Section(title="Training time", items=(table,))
 
@@ -233,7 +235,7 @@ def _ratio(results: Results, network: str, dataset: str) -> Cell:
         n=found["folds"],
         counted="trainings",
         interval_over="" if is_itself else "trainings",
-        protocol="seconds of the same folds, to Single Frame's",
+        protocol=f"{found['clock'].replace('_', ' ')} of the same folds, to Single Frame's",
         run=f"runs/{key}",
         origin=results[key].origin,
         unit="ratio",

@@ -54,7 +54,9 @@ class PlateauRule:
         self._waited = 0
 
     def observe(self, value: float) -> None:
-        """Take note of an epoch's measure."""
+        """Take note of an epoch's measure; of no other schedule's."""
+        if self._settings.schedule != "plateau":
+            return
         if self._monitor.is_better(value, self._best):
             self._best, self._waited = value, 0
             return
