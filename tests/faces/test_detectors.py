@@ -168,3 +168,26 @@ def test_equal_scores_are_ordered_by_size_and_place() -> None:
     boxes = [(5, 0, 10, 10), (0, 0, 10, 10), (0, 0, 20, 20)]
     items = [Detection(box_xywh_px=box, score=0.5) for box in boxes]
     assert [item.box_xywh_px for item in best_first(items)] == boxes[::-1]
+
+
+def test_a_face_beyond_the_picture_is_dropped(
+    yunet_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenCV was once seen to report faces in the border that it adds to small pictures."""
+    assert yunet_home.is_dir()
+    detector = make_detector("yunet")
+
+    class Network:
+        def setInputSize(self, size: tuple[int, int]) -> None:  # noqa: N802 -- OpenCV's name
+            del size
+
+        def detect(self, image: NDArray[np.uint8]) -> tuple[int, NDArray[np.float32]]:
+            del image
+            rows = np.zeros((2, 15), np.float32)
+            rows[:, :4] = [[40, 20, 30, 30], [40, 5000, 30, 30]]
+            rows[:, 14] = 0.9
+            return 1, rows
+
+    monkeypatch.setattr(detector, "_network", Network())
+    found = detector.detect(np.zeros((64, 96, 3), np.uint8))
+    assert len(found) == 1

@@ -127,7 +127,7 @@ class YuNetDetector:
             self._network.setInputSize(size)
             self._size = size
         found = self._network.detect(cv2.cvtColor(resized, cv2.COLOR_RGB2BGR))[1]
-        return self._detections(found, np.array([scale_x, scale_y]), np.zeros(2))
+        return self._detections(found, size, np.array([scale_x, scale_y]), np.zeros(2))
 
     def detect_near(
         self, image_rgb: NDArray[np.uint8], box_xywh_px: tuple[float, float, float, float]
@@ -151,18 +151,29 @@ class YuNetDetector:
         )
         scales = np.array([(right - left) / scaled[0], (bottom - top) / scaled[1]])
         found = self._region_network.detect(region)[1]
-        return self._detections(found, scales, np.array([left, top], np.float64))
+        return self._detections(found, scaled, scales, np.array([left, top], np.float64))
 
     def _detections(
-        self, found: object, scales: NDArray[np.float64], corner_px: NDArray[np.float64]
+        self,
+        found: object,
+        size: tuple[int, int],
+        scales: NDArray[np.float64],
+        corner_px: NDArray[np.float64],
     ) -> list[Detection]:
-        """Turn OpenCV's rows, in pixels of what it saw, into detections in pixels of the frame."""
+        """Turn OpenCV's rows, in pixels of what it saw, into detections in pixels of the frame.
+
+        Those whose middle is beyond `size` (width, height) are dropped: OpenCV fills pictures up to
+        a multiple of 32 px, and was once seen to report faces in what it had added.
+        """
         # OpenCV's own type stubs do not say that it gives None where there is no face.
         rows = cast("NDArray[np.float32] | None", found)
         if rows is None:
             return []
         detections = []
         for row in np.asarray(rows, np.float64):
+            middle = row[:2] + row[2:4] / 2
+            if not (0 <= middle[0] <= size[0] and 0 <= middle[1] <= size[1]):
+                continue
             x, y = row[:2] * scales + corner_px
             width, height = row[2:4] * scales
             if min(width, height) < self.settings.min_face_px:

@@ -61,8 +61,7 @@ def draw_curves(
             axes.plot(np.arange(1, len(values) + 1), values, style, color=color, label=name)
     axes.set_xlabel("epoch")
     axes.set_ylabel(ylabel)
-    # There is no epoch 1.5.
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    _mark_whole_epochs(axes)
     if any(len(values) for values in curves.values()):
         axes.legend(fontsize=8, frameon=False)
     _finish(axes, title, is_synthetic)
@@ -176,7 +175,7 @@ def draw_curve_grid(
                 (lines[line],) = chosen.plot(epochs, values, color=color, linewidth=1.2)
         axes.set_title(name, fontsize=8)
         axes.set_ylim(bottom=0, top=_above(axes))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        _mark_whole_epochs(axes)
         axes.tick_params(labelsize=6)
         axes.grid(color="#E4E4E4", linewidth=0.6)
         if at + columns >= len(panels):
@@ -274,6 +273,13 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     axes.grid(color="#E4E4E4", linewidth=0.7)
     axes.set_axisbelow(True)
     return figure, axes
+
+
+def _mark_whole_epochs(axes: Axes) -> None:
+    """Put ticks at whole numbers: there is no epoch 1.5."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _finish(axes: Axes, title: str, is_synthetic: bool) -> None:
