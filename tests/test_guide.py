@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shlex
@@ -61,8 +62,11 @@ def test_following_the_guide_gives_a_model_that_analyses_a_video(
     assert "split:" in said["compare runs/gru"]
     of_run = json.loads((tmp_path / "runs/gru/evaluation.json").read_text("utf-8"))
     recall = of_run["heads"]["expression"]["unweighted_average_recall"]
-    # Better than chance for eight classes: the page's advice must be worth following.
-    assert recall > 0.2
+    # Better than chance for eight classes, and worse than where the epoch was chosen: the page says
+    # so of what it measured.
+    with (tmp_path / "runs/gru/validation_curve.csv").open(newline="", encoding="utf-8") as file:
+        chosen_by = max(float(row["expression_uar"]) for row in csv.DictReader(file))
+    assert 1 / 8 < recall < chosen_by
     # "The numbers are those of the run."
     assert f"{recall:.3f}" in said["evaluate bundles/mine"]
     results = tmp_path / "results" / "clip00001"

@@ -179,7 +179,9 @@ def _time(results: Results) -> Section:
         columns=("", "first: LSTM over the video", "second: frames alone", "difference"),
         rows=tuple(rows),
         note="Frames alone: the same network taught with one frame at a time, so that it has "
-        "nothing to remember; a video's answer is the sum of its frames' probabilities.",
+        "nothing to remember; a video's answer is the sum of its frames' probabilities. The LSTM's "
+        "is what it says at the end: in clips that end at rest, as drawn ones do, it has to "
+        "remember.",
     )
     return Section(
         title="Does time help?",

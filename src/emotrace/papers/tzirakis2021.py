@@ -48,9 +48,10 @@ if TYPE_CHECKING:
     from emotrace.papers.tzirakis2021_recipes import Scale
 
 
-def _drawn(*, clips: int, seconds: float) -> tuple[SetSettings, ...]:
+def _drawn(*, clips: int, seconds: float, rate_hz: float = 25.0) -> tuple[SetSettings, ...]:
     """Return a set of clips of one face, just large enough to be found."""
-    return (SetSettings(clips=clips, seconds=seconds, width=112, height=112),)
+    drawn = SetSettings(clips=clips, seconds=seconds, frame_rate=rate_hz, width=112, height=112)
+    return (drawn,)
 
 
 DATASETS: Final = (
@@ -61,7 +62,7 @@ DATASETS: Final = (
         "emotions takes its place, best with several annotators",
         synthetic={
             "smoke": _drawn(clips=24, seconds=1.6),
-            "small": _drawn(clips=40, seconds=4.0),
+            "small": _drawn(clips=80, seconds=3.84, rate_hz=12.5),
         },
     ),
     PaperDataset(
@@ -69,7 +70,7 @@ DATASETS: Final = (
         role="fine-tuning and Table 5",
         synthetic={
             "smoke": _drawn(clips=10, seconds=3.0),
-            "small": _drawn(clips=20, seconds=8.0),
+            "small": _drawn(clips=25, seconds=5.76),
         },
     ),
     PaperDataset(
@@ -77,7 +78,7 @@ DATASETS: Final = (
         role="another affect model to begin with, in the place of AffWildNet",
         synthetic={
             "smoke": _drawn(clips=5, seconds=2.0),
-            "small": _drawn(clips=15, seconds=6.0),
+            "small": _drawn(clips=15, seconds=5.76),
         },
     ),
 )
@@ -182,9 +183,9 @@ TZIRAKIS2021: Final = Paper(
     scales={
         "smoke": "a ResNet of 0.4 million weights on faces of 32 px, sequences of 10 frames, "
         "2 epochs: shows that all of it runs, says nothing about accuracy.",
-        "small": "a ResNet of 0.4 million weights on faces of 32 px, an LSTM of 64 units, "
-        "sequences of 25 frames, a learning rate of 0.001; 8 epochs of pre-training and up to "
-        "12 of fine-tuning; three runs of each start.",
+        "small": "a ResNet of 0.4 million weights on faces of 48 px, an LSTM of 64 units, batches "
+        "of 8 sequences of 12 frames, a learning rate of 0.001; 8 epochs of pre-training and up "
+        "to 12 of fine-tuning; three runs of each start.",
         "full": "the paper's network and settings; three runs of each start instead of one.",
     },
 )

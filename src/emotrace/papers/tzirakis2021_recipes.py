@@ -65,6 +65,8 @@ class Scale:
     width: int = 256
     steps: int = 150
     """Frames of a sequence, and of a window that is repeated."""
+    batch_size: int = 2
+    """Sequences; where they are short, more of them make a batch's statistics as sure."""
     epochs: int = 300
     patience: int = 20
     pretraining_epochs: int = 300
@@ -93,9 +95,10 @@ SIZES: Final[dict[ScaleName, Scale]] = {
     ),
     "small": Scale(
         backbone="test_resnet",
-        face_px=32,
+        face_px=48,
         width=64,
-        steps=25,
+        steps=12,
+        batch_size=8,
         epochs=12,
         patience=5,
         pretraining_epochs=8,
@@ -182,5 +185,5 @@ def _recipe(size: Scale, *, head: Task, data: DataSettings) -> ZooRecipe:
         ),
         stopping=StoppingSettings(patience=size.patience),
         epochs=size.epochs,
-        batch_size=2,
+        batch_size=size.batch_size,
     )
