@@ -173,6 +173,22 @@ def test_one_run_of_each_start_decides_nothing(tmp_path: Path) -> None:
     assert isinstance(best_epochs(found, "imagenet"), Missing)
 
 
+def test_starts_are_also_asked_for_the_same_goal(tmp_path: Path) -> None:
+    from emotrace.papers.tzirakis2021_claims import reach_cell
+
+    for start, curve in (("random", (0.1, 0.3, 0.2)), ("ours", (0.2, 0.29, 0.3))):
+        run = tmp_path / "runs" / "recola" / start
+        run.mkdir(parents=True)
+        lines = [f"{epoch},-1,{value}" for epoch, value in enumerate(curve)]
+        text = "\n".join(["epoch,batch,valence_arousal_ccc", *lines])
+        (run / "validation_curve.csv").write_text(text)
+    facts: dict[str, Any] = {"best_epoch": 1}
+    found = results(tmp_path, recola__ours=facts, recola__random=facts)
+    cells = [reach_cell(found, start) for start in ("random", "ours", "imagenet")]
+    assert [cell.value for cell in cells if isinstance(cell, Score)] == [2.0, 3.0]
+    assert isinstance(cells[2], Missing)
+
+
 # --- all of it -----------------------------------------------------------------------------------
 
 

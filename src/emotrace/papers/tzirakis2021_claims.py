@@ -8,6 +8,7 @@ import numpy as np
 
 from emotrace.metrics.bootstrap import draw_groups, percentile_interval
 from emotrace.papers.cells import value_score
+from emotrace.papers.charts import read_curve
 from emotrace.papers.report import Claim, Missing, Score, claim_of_interval
 from emotrace.papers.tzirakis2021_recipes import OURS, RECOLA, RESAMPLED, SIZES, STARTS, run_keys
 
@@ -206,6 +207,39 @@ def ratio_cell(results: Results, start: str) -> Cell:
         origin=results[RECOLA].origin,
         unit="ratio",
     )
+
+
+def reach_cell(results: Results, start: str) -> Cell:
+    """Return after how many epochs a start is as good as random weights ever were, run by run.
+
+    A start that soon gets stuck is early at its own best: this asks all for the same.
+    """
+    size = SIZES[results.order.scale]
+    reached: list[int] = []
+    pairs = 0
+    for key, base in zip(run_keys(start, size), run_keys("random", size), strict=True):
+        if not results.is_done(key, base):
+            continue
+        goal = _validation(results, base)
+        found = np.flatnonzero(_validation(results, key) >= goal.max(initial=-1.0))
+        pairs += 1
+        reached += [int(found[0]) + 1] if len(found) else []
+    key = run_keys(start, size)[0]
+    if not pairs:
+        return Missing(reason=results[key].reason or "random weights were not run")
+    return Score(
+        value=float(np.mean(reached)) if reached else None,
+        n=pairs,
+        counted="runs",
+        protocol="mean CCC on the validation side, against the random start's run of that number",
+        run=f"runs/{key}",
+        origin=results[RECOLA].origin,
+        note=f"reached in {len(reached)}",
+    )
+
+
+def _validation(results: Results, key: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return read_curve(results.folder / "runs" / key, "valence_arousal_ccc")
 
 
 def _epochs(results: Results, start: str) -> np.ndarray[Any, np.dtype[np.float64]]:
