@@ -10,8 +10,8 @@ import tyro
 
 from emotrace.cli.arguments import Debug, Switch, parse_arguments
 from emotrace.cli.terminal import printable, result_console
-from emotrace.cli.train import TRAINING_PACKAGES
-from emotrace.errors import BundleError, TrainingError
+from emotrace.cli.train import training_packages
+from emotrace.errors import BundleError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,16 +64,8 @@ def run(argv: Sequence[str]) -> int:
         EmotraceError: The network has no place in a bundle, or the bundle cannot be written.
     """
     arguments = parse_arguments(ExportArguments, argv, program=PROGRAM, description=DESCRIPTION)
-    try:
+    with training_packages():
         from emotrace.training.run_export import NO_LICENCE, export_zoo_run
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in TRAINING_PACKAGES:
-            raise
-        raise TrainingError(
-            f"expected the packages for training; {missing} is not installed; "
-            'run: pip install "emotrace[train]"'
-        ) from error
     made = export_zoo_run(
         arguments.run,
         arguments.out,

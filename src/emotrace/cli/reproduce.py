@@ -17,8 +17,7 @@ from emotrace.cli.terminal import (
     progress_console,
     result_console,
 )
-from emotrace.cli.train import TRAINING_PACKAGES
-from emotrace.errors import TrainingError
+from emotrace.cli.train import training_packages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,19 +100,12 @@ def run(argv: Sequence[str]) -> int:
         TrainingError: What training needs is not installed.
     """
     arguments = parse_arguments(ReproduceArguments, argv, program=PROGRAM, description=DESCRIPTION)
-    try:
+    with training_packages():
         from emotrace.papers.catalogue import find_paper
         from emotrace.papers.pages import publish_pages
         from emotrace.papers.reproduce import reproduce
         from emotrace.papers.supply import parse_data
         from emotrace.papers.workshop import Order
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in TRAINING_PACKAGES:
-            raise
-        raise TrainingError(
-            f"expected the packages for training; {error.name} is not installed; "
-            'run: pip install "emotrace[train]"'
-        ) from error
     order = Order(
         paper=find_paper(arguments.paper),
         scale=arguments.scale,

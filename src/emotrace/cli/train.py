@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING
 
@@ -9,13 +10,32 @@ from emotrace.cli.verbs import HELP_FLAGS, Verb, VerbTable, run_verb
 from emotrace.errors import TrainingError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 TRAINING_PACKAGES = frozenset(
     {"torch", "torchvision", "lightning", "timm", "torchmetrics", "sklearn", "tensorboard"}
     | {"onnx", "onnxscript", "PIL", "matplotlib"}
 )
 """What the extra `train` of pyproject.toml brings, by import name."""
+
+
+@contextlib.contextmanager
+def training_packages() -> Iterator[None]:
+    """Say in one line what to install where an import within finds no training package.
+
+    Raises:
+        TrainingError: One of `TRAINING_PACKAGES` is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in TRAINING_PACKAGES:
+            raise
+        raise TrainingError(
+            f"expected the packages for training; {missing} is not installed; "
+            'run: pip install "emotrace[train]"'
+        ) from error
 
 
 def _run_default(argv: Sequence[str]) -> int:
@@ -63,21 +83,13 @@ def run(argv: Sequence[str]) -> int:
         TrainingError: The packages for training are missing, or training cannot start or go on.
         EmotraceError: As the recipe's verb says.
     """
-    try:
+    with training_packages():
         if argv and _may_be_network(argv[0]):
             from emotrace.cli.train_zoo import run as run_zoo
 
             # Only looking a network up needs the zoo, and so torch.
             return run_zoo(argv[0], argv[1:])
         return run_verb(_VERBS, argv, out=sys.stdout, err=sys.stderr)
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in TRAINING_PACKAGES:
-            raise
-        raise TrainingError(
-            f"expected the packages for training; {missing} is not installed; "
-            'run: pip install "emotrace[train]"'
-        ) from error
 
 
 def _may_be_network(word: str) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
+from emotrace.bundle_prior import softmax
 from emotrace.errors import TrainingError
 from emotrace.metrics import accuracy, paired_bootstrap, unweighted_average_recall
 from emotrace.models.architecture import HeadKind
@@ -177,8 +178,7 @@ def _class_head(predictions: SetPredictions) -> HeadTargets:
 
 
 def _log_mean(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+    probabilities = softmax(logits.astype(np.float64))
     mean: NDArray[np.float32] = np.log(np.maximum(probabilities.mean(axis=0), 1e-12)).astype(
         np.float32
     )

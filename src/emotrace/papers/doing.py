@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import torch
 
 from emotrace.datasets.cache import open_cache
 from emotrace.datasets.prepare import prepare_dataset
@@ -28,7 +27,7 @@ from emotrace.papers.pooling import (
     last_of_videos,
     pool_predictions,
 )
-from emotrace.papers.sides import SidePredictions
+from emotrace.papers.sides import SidePredictions, uses_gpu
 from emotrace.papers.supply import MANIFEST, supply
 from emotrace.papers.weights import fetch_weights
 from emotrace.training.extractors import load_extractor
@@ -37,7 +36,7 @@ from emotrace.training.zoo_checkpoints import CHECKPOINT_FOLDER, LAST_CHECKPOINT
 from emotrace.training.zoo_comparison import compare_predictions
 from emotrace.training.zoo_evaluation import score_predictions
 from emotrace.training.zoo_fit import fit_zoo
-from emotrace.training.zoo_predictions import predict_run_on, predict_side
+from emotrace.training.zoo_predictions import predict_run_on
 from emotrace.training.zoo_recipe import DataSettings
 from emotrace.training.zoo_run import load_trained
 from emotrace.training.zoo_sources import open_data
@@ -196,8 +195,7 @@ def _fit(recipe: ZooRecipe, folder: Path, tell: Callable[[int, int], None]) -> d
 
 def _is_of_processor(machine: MachineSettings) -> bool:
     """Say whether this process does all the work: its own time is then the same under any load."""
-    has_gpu = machine.accelerator != "cpu" and torch.cuda.is_available()
-    return not has_gpu and machine.devices == 1 and not machine.workers
+    return not uses_gpu(machine) and machine.devices == 1 and not machine.workers
 
 
 def _measure(
@@ -250,8 +248,9 @@ def _cross_validate(
         tell(step.key, number - 1, count)
         facts = _fit(own, folder, lambda *_: None)
         trained = load_trained(folder, which=step.weights)
+        sides = SidePredictions(trained, machine=workshop.order.machine)
         for score in step.scores:
-            predictions = predict_side(trained, side=score.side, over=score.over)
+            predictions = sides.of(score.side, score.over)
             found[score.key].append(predictions)
         people = sorted(set(predictions.subjects.tolist()))
         folds.append({"fold": number, "test_subjects": people, **facts})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotrace.analysis.post_processing import AffectPostProcessing, fit_chain
+from emotrace.bundle_prior import softmax
 from emotrace.errors import TrainingError
 from emotrace.models.architecture import HeadKind
 from emotrace.training.zoo_evaluation import VOTES as VOTE_RULES
@@ -99,8 +100,7 @@ def decide_videos(predictions: SetPredictions, head: str = "expression") -> dict
         classes = set(shares[rows].argmax(axis=1).tolist())
         if len(classes) != 1:
             continue
-        scaled = np.exp(logits[rows] - logits[rows].max(axis=1, keepdims=True))
-        probabilities = scaled / scaled.sum(axis=1, keepdims=True)
+        probabilities = softmax(logits[rows])
         found["videos"].append(video)
         found["subjects"].append(str(predictions.subjects[rows[0]]))
         found["truth"].append(target.names[classes.pop()])

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from emotrace.training.zoo_run import TrainedNetwork
 
 
+def uses_gpu(machine: MachineSettings) -> bool:
+    """Say whether what runs on this machine runs on its accelerator."""
+    return machine.accelerator != "cpu" and torch.cuda.is_available()
+
+
 class SidePredictions:
     """Predictions of one network: several scores of a side need not run it several times.
 
@@ -27,8 +32,7 @@ class SidePredictions:
 
     def __init__(self, trained: TrainedNetwork, *, machine: MachineSettings) -> None:
         self._trained = trained
-        has_gpu = machine.accelerator != "cpu" and torch.cuda.is_available()
-        self._device = "cuda" if has_gpu else "cpu"
+        self._device = "cuda" if uses_gpu(machine) else "cpu"
         self._found: dict[tuple[SideName, Over], SetPredictions] = {}
 
     def of(self, side: SideName, over: Over = "auto") -> SetPredictions:

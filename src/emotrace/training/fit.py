@@ -8,7 +8,6 @@ import json
 import logging
 import pickle
 import platform
-import subprocess
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -31,6 +30,7 @@ from emotrace.training.batches import (
     training_loader,
 )
 from emotrace.training.module import ExpressionModule
+from emotrace.training.zoo_run import git_commit
 from emotrace.version import __version__
 
 if TYPE_CHECKING:
@@ -201,26 +201,11 @@ def _write_run(folder: Path, recipe: DefaultRecipe, data_root: str | Path, **mor
             "lightning": lightning.__version__,
             "numpy": np.__version__,
         },
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
         **more,
     }
     with atomic_path(folder / RUN_FILE) as partial:
         partial.write_text(json.dumps(record, indent=2) + "\n")
-
-
-def _git_commit() -> str | None:
-    """Return the commit of the source tree, or None outside a checkout."""
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
 
 
 @contextlib.contextmanager

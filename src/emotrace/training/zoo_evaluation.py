@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from emotrace.analysis.votes import vote_by_maximum_probability, vote_by_summed_probabilities
+from emotrace.bundle_prior import softmax
 from emotrace.metrics import (
     accuracy,
     confusion_matrix,
@@ -228,8 +229,7 @@ def vote_of_videos(
         rows = rows[top[rows] >= 0]
         if not len(rows):
             continue
-        shifted = np.exp(logits[rows] - logits[rows].max(axis=1, keepdims=True))
-        probabilities = shifted / shifted.sum(axis=1, keepdims=True)
+        probabilities = softmax(logits[rows])
         for rule, vote in VOTES.items():
             votes[rule].append(vote(probabilities))
         of_video.append(int(truth[rows[0]]))
