@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,6 +91,32 @@ def test_several_faces_come_best_first(detector: Detector, astronaut: NDArray[np
 @pytest.mark.parametrize("height_width", [(360, 640), (1, 1), (7, 900), (33, 17)])
 def test_no_face_is_no_error(detector: Detector, height_width: tuple[int, int]) -> None:
     assert detector.detect(np.full((*height_width, 3), 90, np.uint8)) == []
+
+
+_LOOK_AT_SMALL_PICTURES = """
+import numpy as np
+from emotrace.faces import make_detector
+
+detector = make_detector("yunet")
+for height, width in [(1, 1), (17, 33), (5, 640), (31, 640), (640, 20), (7, 900), (32, 96)]:
+    found = detector.detect(np.full((height, width, 3), 90, np.uint8))
+    assert found == [], (height, width, found)
+"""
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("junk", ["0", "165"])
+def test_yunet_sees_no_faces_in_memory_nobody_wrote(yunet_home: Path, junk: str) -> None:
+    """glibc fills fresh memory with junk: pictures under 64 px then had faces of score 1."""
+    environment = {**os.environ, "EMOTRACE_HOME": str(yunet_home), "MALLOC_PERTURB_": junk}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", _LOOK_AT_SMALL_PICTURES],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,16 @@ it is the same (17 to 19 %). YuNet draws large faces larger: the median scale is
 """
 
 _MAX_CANDIDATES: Final = 5000
+
+_LEAST_SIDE_PX: Final = 64
+"""Least width and height that the network is given.
+
+Where OpenCV 4.14 fills a side up to no more than 32 px, the network's coarsest map is one pixel
+high or wide, and OpenCV computes it from memory that nobody has written: now and then faces of any
+size and of score 1 come out, and in each such picture when that memory is filled with junk on
+purpose. With 64 px on each side or more it never happened (16 sizes, five kinds of junk, eight
+rounds).
+"""
 """Candidate boxes kept before overlaps are removed; OpenCV's own default."""
 
 
@@ -71,6 +81,8 @@ class YuNetSettings:
             raise UsageError(
                 f"expected detection_long_side_px >= 32; got {self.detection_long_side_px}"
             )
+        if self.region_px < _LEAST_SIDE_PX:
+            raise UsageError(f"expected region_px >= {_LEAST_SIDE_PX}; got {self.region_px}")
         for name in ("score_threshold", "overlap_threshold"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"expected {name} between 0 and 1; got {getattr(self, name)}")
@@ -123,10 +135,12 @@ class YuNetDetector:
             max_enlargement=self.settings.max_enlargement,
         )
         size = (resized.shape[1], resized.shape[0])
-        if size != self._size:
-            self._network.setInputSize(size)
-            self._size = size
-        found = self._network.detect(cv2.cvtColor(resized, cv2.COLOR_RGB2BGR))[1]
+        seen = _fill_to_least(np.asarray(cv2.cvtColor(resized, cv2.COLOR_RGB2BGR), np.uint8))
+        seen_size = (seen.shape[1], seen.shape[0])
+        if seen_size != self._size:
+            self._network.setInputSize(seen_size)
+            self._size = seen_size
+        found = self._network.detect(seen)[1]
         return self._detections(found, size, np.array([scale_x, scale_y]), np.zeros(2))
 
     def detect_near(
@@ -162,8 +176,8 @@ class YuNetDetector:
     ) -> list[Detection]:
         """Turn OpenCV's rows, in pixels of what it saw, into detections in pixels of the frame.
 
-        Those whose middle is beyond `size` (width, height) are dropped: OpenCV fills pictures up to
-        a multiple of 32 px, and was once seen to report faces in what it had added.
+        Those whose middle is beyond `size` (width, height) are dropped: pictures are filled up to
+        a multiple of 32 px, by OpenCV or here, and no face is looked for in what was added.
         """
         # OpenCV's own type stubs do not say that it gives None where there is no face.
         rows = cast("NDArray[np.float32] | None", found)
@@ -186,6 +200,15 @@ class YuNetDetector:
                 )
             )
         return best_first(detections)
+
+
+def _fill_to_least(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Add black below and to the right until each side has `_LEAST_SIDE_PX`."""
+    below, right = (max(0, _LEAST_SIDE_PX - side) for side in picture.shape[:2])
+    if not below and not right:
+        return picture
+    filled = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_CONSTANT)
+    return cast("NDArray[np.uint8]", filled)
 
 
 def _span(center_px: float, half_px: float, limit_px: int) -> tuple[int, int]:
