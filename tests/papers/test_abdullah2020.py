@@ -12,8 +12,7 @@ import pytest
 from emotrace.cli.app import main
 from emotrace.datasets.ravdess import read_ravdess
 from emotrace.datasets.shards import MANIFEST_FILE
-from emotrace.papers.abdullah2020 import ABDULLAH2020, CLASSES, plan
-from emotrace.papers.abdullah2020_keys import (
+from emotrace.papers.abdullah2020.keys import (
     ANSWERS_ACTORS,
     ANSWERS_RANDOM,
     FACES,
@@ -27,7 +26,8 @@ from emotrace.papers.abdullah2020_keys import (
     TIME_ACTORS,
     XCEPTION,
 )
-from emotrace.papers.abdullah2020_scales import SCALES
+from emotrace.papers.abdullah2020.paper import ABDULLAH2020, CLASSES, plan
+from emotrace.papers.abdullah2020.scales import SCALES
 from emotrace.papers.catalogue import find_paper
 from emotrace.papers.pages import write_pages
 from emotrace.papers.plan import CrossValidation, Preparation, Training, check_plan

@@ -11,13 +11,13 @@ import pytest
 
 from emotrace.cli.app import main
 from emotrace.models.zoo import find_architecture
-from emotrace.papers import rangulov2020_measures as measures
 from emotrace.papers.html import html_page
 from emotrace.papers.markdown import markdown_page
 from emotrace.papers.pages import page_facts
 from emotrace.papers.plan import SCALES, Preparation, Training, check_plan
-from emotrace.papers.rangulov2020 import RANGULOV2020, plan
-from emotrace.papers.rangulov2020_measures import Column, compare_columns
+from emotrace.papers.rangulov2020 import measures
+from emotrace.papers.rangulov2020.measures import Column, compare_columns
+from emotrace.papers.rangulov2020.paper import RANGULOV2020, plan
 from emotrace.papers.report import Missing, Score, Table
 from emotrace.papers.workshop import Order, Results
 from emotrace.synth.layouts import write_layout

@@ -18,9 +18,8 @@ from emotrace.papers.pages import write_pages
 from emotrace.papers.plan import CrossValidation, Preparation, Training, check_plan
 from emotrace.papers.report import Missing, Score, Table
 from emotrace.papers.reproduce import reproduce
-from emotrace.papers.salinas2018 import SALINAS2018, SCALES, plan, recipe
-from emotrace.papers.salinas2018_claims import Answers, compare, time_ratio
-from emotrace.papers.salinas2018_numbers import (
+from emotrace.papers.salinas2018.claims import Answers, compare, time_ratio
+from emotrace.papers.salinas2018.numbers import (
     ALL_FACES,
     BLOCKS,
     FINAL,
@@ -29,8 +28,9 @@ from emotrace.papers.salinas2018_numbers import (
     faces_key,
     run_key,
 )
-from emotrace.papers.salinas2018_report import write_report
-from emotrace.papers.salinas2018_sizes import count_parameters, trainable
+from emotrace.papers.salinas2018.paper import SALINAS2018, SCALES, plan, recipe
+from emotrace.papers.salinas2018.report import write_report
+from emotrace.papers.salinas2018.sizes import count_parameters, trainable
 from emotrace.papers.workshop import Order, Results, StepResult
 from emotrace.synth.layouts import write_layout
 from emotrace.synth.plans import SetSettings, plan_set

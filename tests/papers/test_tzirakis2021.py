@@ -23,8 +23,8 @@ from emotrace.papers.pages import page_facts, write_pages
 from emotrace.papers.plan import SCALES, Training, check_plan
 from emotrace.papers.report import Missing, Score, Table, Theirs
 from emotrace.papers.reproduce import reproduce
-from emotrace.papers.tzirakis2021 import TZIRAKIS2021, plan
-from emotrace.papers.tzirakis2021_recipes import (
+from emotrace.papers.tzirakis2021.paper import TZIRAKIS2021, plan
+from emotrace.papers.tzirakis2021.recipes import (
     COUNTS,
     IMAGENET,
     OTHER_MODEL,
@@ -36,7 +36,7 @@ from emotrace.papers.tzirakis2021_recipes import (
     STARTS,
     run_keys,
 )
-from emotrace.papers.tzirakis2021_report import write_report
+from emotrace.papers.tzirakis2021.report import write_report
 from emotrace.papers.workshop import Order, Results, StepResult
 from emotrace.synth.layouts import write_layout
 from emotrace.synth.plans import SetSettings, plan_set
@@ -152,8 +152,8 @@ def test_how_soon_is_judged_by_the_interval_over_runs(
     empty: dict[str, Any] = {"scores": {}}
     found = results(tmp_path, "small", **{key: {**empty, **own} for key, own in facts.items()})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("emotrace.papers.tzirakis2021_claims.STARTS", {})
-        from emotrace.papers.tzirakis2021_claims import judge_claims, ratio_cell
+        patch.setattr("emotrace.papers.tzirakis2021.claims.STARTS", {})
+        from emotrace.papers.tzirakis2021.claims import judge_claims, ratio_cell
 
         claim = next(one for one in judge_claims(found) if "almost 3" in one.theirs)
     assert claim.verdict == verdict
@@ -164,7 +164,7 @@ def test_how_soon_is_judged_by_the_interval_over_runs(
 
 
 def test_one_run_of_each_start_decides_nothing(tmp_path: Path) -> None:
-    from emotrace.papers.tzirakis2021_claims import best_epochs, ratio_cell
+    from emotrace.papers.tzirakis2021.claims import best_epochs, ratio_cell
 
     found = results(tmp_path, recola__ours={"best_epoch": 2}, recola__random={"best_epoch": 8})
     cell = ratio_cell(found, "random")
@@ -174,7 +174,7 @@ def test_one_run_of_each_start_decides_nothing(tmp_path: Path) -> None:
 
 
 def test_starts_are_also_asked_for_the_same_goal(tmp_path: Path) -> None:
-    from emotrace.papers.tzirakis2021_claims import reach_cell
+    from emotrace.papers.tzirakis2021.claims import reach_cell
 
     for start, curve in (("random", (0.1, 0.3, 0.2)), ("ours", (0.2, 0.29, 0.3))):
         run = tmp_path / "runs" / "recola" / start

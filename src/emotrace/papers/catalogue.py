@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emotrace.errors import UsageError
-from emotrace.papers.abdullah2020 import ABDULLAH2020
-from emotrace.papers.rangulov2020 import RANGULOV2020
-from emotrace.papers.salinas2018 import SALINAS2018
-from emotrace.papers.tzirakis2021 import TZIRAKIS2021
+from emotrace.papers.abdullah2020.paper import ABDULLAH2020
+from emotrace.papers.rangulov2020.paper import RANGULOV2020
+from emotrace.papers.salinas2018.paper import SALINAS2018
+from emotrace.papers.tzirakis2021.paper import TZIRAKIS2021
 
 if TYPE_CHECKING:
     from emotrace.papers.plan import Paper

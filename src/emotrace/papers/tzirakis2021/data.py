@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from emotrace.labels import EMOTIONS
 from emotrace.papers.report import Missing, Score, Section, Table, Theirs
-from emotrace.papers.tzirakis2021_recipes import COUNTS, RESAMPLED
+from emotrace.papers.tzirakis2021.recipes import COUNTS, RESAMPLED
 
 if TYPE_CHECKING:
     from emotrace.papers.report import Cell

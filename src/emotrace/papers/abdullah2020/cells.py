@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from emotrace.papers.abdullah2020_keys import (
+from emotrace.papers.abdullah2020.keys import (
     ANSWERS_ACTORS,
     ANSWERS_RANDOM,
     LSTM_ACTORS,

@@ -21,8 +21,8 @@ from emotrace.papers.plan import (
     StartingWeights,
     Training,
 )
-from emotrace.papers.tzirakis2021_counts import count_frames, count_resampled
-from emotrace.papers.tzirakis2021_recipes import (
+from emotrace.papers.tzirakis2021.counts import count_frames, count_resampled
+from emotrace.papers.tzirakis2021.recipes import (
     AFFWILD2,
     COUNTS,
     IMAGENET,
@@ -40,12 +40,12 @@ from emotrace.papers.tzirakis2021_recipes import (
     pretraining,
     run_keys,
 )
-from emotrace.papers.tzirakis2021_report import write_report
+from emotrace.papers.tzirakis2021.report import write_report
 from emotrace.synth.plans import SetSettings
 
 if TYPE_CHECKING:
     from emotrace.papers.plan import ScaleName, Step
-    from emotrace.papers.tzirakis2021_recipes import Scale
+    from emotrace.papers.tzirakis2021.recipes import Scale
 
 
 def _drawn(*, clips: int, seconds: float, rate_hz: float = 25.0) -> tuple[SetSettings, ...]:

@@ -2,8 +2,8 @@
 
 Source: D. Rangulov and M. Fahim, "Emotion Recognition on large video dataset based on Convolutional
 Feature Extractor and Recurrent Neural Network" (2020), sections IV to VI. Recipes are in
-`emotrace.papers.rangulov2020_recipes`, counts and comparisons in
-`emotrace.papers.rangulov2020_measures`, the page in `emotrace.papers.rangulov2020_report`.
+`emotrace.papers.rangulov2020.recipes`, counts and comparisons in
+`emotrace.papers.rangulov2020.measures`, the page in `emotrace.papers.rangulov2020.report`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from emotrace.datasets.cropping import CropSettings
 from emotrace.datasets.prepare import PrepareSettings
 from emotrace.faces import CropGeometry
-from emotrace.papers import rangulov2020_measures as measures
 from emotrace.papers.plan import (
     Computation,
     Paper,
@@ -23,13 +22,14 @@ from emotrace.papers.plan import (
     Training,
     Vectors,
 )
-from emotrace.papers.rangulov2020_recipes import (
+from emotrace.papers.rangulov2020 import measures
+from emotrace.papers.rangulov2020.recipes import (
     NUMBERS,
     frame_recipe,
     recurrent_recipe,
     still_recipe,
 )
-from emotrace.papers.rangulov2020_report import write_report
+from emotrace.papers.rangulov2020.report import write_report
 from emotrace.synth.plans import SetSettings
 from emotrace.training.sampling import SamplingSettings
 from emotrace.training.zoo_recipe import LossSettings

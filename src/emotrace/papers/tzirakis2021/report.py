@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from emotrace.papers.cells import fact, label_score, value_score
 from emotrace.papers.charts import draw_bars, draw_curves, read_curve
 from emotrace.papers.report import Missing, Picture, Report, Score, Section, Table, Theirs
-from emotrace.papers.tzirakis2021_claims import (
+from emotrace.papers.tzirakis2021.claims import (
     DEPARTURES,
     best_epochs,
     difference_cell,
@@ -16,8 +16,8 @@ from emotrace.papers.tzirakis2021_claims import (
     ratio_cell,
     reach_cell,
 )
-from emotrace.papers.tzirakis2021_data import data_section
-from emotrace.papers.tzirakis2021_recipes import (
+from emotrace.papers.tzirakis2021.data import data_section
+from emotrace.papers.tzirakis2021.recipes import (
     AFFWILD2,
     OTHER_MODEL,
     OURS,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from emotrace.papers.abdullah2020_cells import answer_cell, of_pictures
-from emotrace.papers.abdullah2020_keys import (
+from emotrace.papers.abdullah2020.cells import answer_cell, of_pictures
+from emotrace.papers.abdullah2020.keys import (
     FER2013_CLAIM,
     LEAK,
     TEST_CLAIM,

@@ -18,7 +18,7 @@ from emotrace.datasets.prepare import PrepareSettings
 from emotrace.datasets.protocols import PAPER_SHARES
 from emotrace.faces import CropGeometry
 from emotrace.models.zoo import find_architecture
-from emotrace.papers.abdullah2020_keys import (
+from emotrace.papers.abdullah2020.keys import (
     ANSWERS_ACTORS,
     ANSWERS_RANDOM,
     FACES,
@@ -33,8 +33,8 @@ from emotrace.papers.abdullah2020_keys import (
     TIME_RANDOM,
     XCEPTION,
 )
-from emotrace.papers.abdullah2020_report import write_report
-from emotrace.papers.abdullah2020_scales import DATASETS, FER2013, RAVDESS, SAYS, SCALES, Scale
+from emotrace.papers.abdullah2020.report import write_report
+from emotrace.papers.abdullah2020.scales import DATASETS, FER2013, RAVDESS, SAYS, SCALES, Scale
 from emotrace.papers.answers import answer_videos, compare_answers, predict_folds, predict_run
 from emotrace.papers.plan import (
     UNPLACED,

@@ -10,15 +10,15 @@ import numpy as np
 from emotrace.papers.cells import class_score, confusion_of, fact
 from emotrace.papers.charts import draw_confusion_grid
 from emotrace.papers.report import Missing, Picture, Report, Score, Section, Table, Theirs
-from emotrace.papers.salinas2018_claims import all_claims, learned, time_ratio
-from emotrace.papers.salinas2018_data import data_section
-from emotrace.papers.salinas2018_figures import (
+from emotrace.papers.salinas2018.claims import all_claims, learned, time_ratio
+from emotrace.papers.salinas2018.data import data_section
+from emotrace.papers.salinas2018.figures import (
     curves_of,
     curves_picture,
     curves_section,
     matrices_section,
 )
-from emotrace.papers.salinas2018_numbers import (
+from emotrace.papers.salinas2018.numbers import (
     ACCURACIES,
     BLOCKS,
     FINAL,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from emotrace.papers.report import Missing, Score, Section, Table, Theirs
-from emotrace.papers.salinas2018_numbers import (
+from emotrace.papers.salinas2018.numbers import (
     ALL_FACES,
     BLOCKS,
     CLASSES,

@@ -9,7 +9,7 @@ import numpy as np
 
 from emotrace.metrics import bootstrap_interval, paired_bootstrap
 from emotrace.papers.report import Claim, claim_of_interval
-from emotrace.papers.salinas2018_numbers import (
+from emotrace.papers.salinas2018.numbers import (
     BLOCKS,
     FINAL,
     NETWORKS,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from emotrace.papers import rangulov2020_measures as measures
 from emotrace.papers.cells import fact, value_score
 from emotrace.papers.charts import draw_curves, read_curve
-from emotrace.papers.rangulov2020_claims import (
+from emotrace.papers.rangulov2020 import measures
+from emotrace.papers.rangulov2020.claims import (
     DEPARTURES,
     affect_claims,
     difference_score,
     learned,
     still_claims,
 )
-from emotrace.papers.rangulov2020_recipes import NUMBERS
-from emotrace.papers.rangulov2020_stills import still_section
+from emotrace.papers.rangulov2020.recipes import NUMBERS
+from emotrace.papers.rangulov2020.stills import still_section
 from emotrace.papers.report import (
     FEWEST_GROUPS,
     Missing,

@@ -10,7 +10,7 @@ from emotrace.metrics.bootstrap import draw_groups, percentile_interval
 from emotrace.papers.cells import value_score
 from emotrace.papers.charts import read_curve
 from emotrace.papers.report import Claim, Missing, Score, claim_of_interval
-from emotrace.papers.tzirakis2021_recipes import OURS, RECOLA, RESAMPLED, SIZES, STARTS, run_keys
+from emotrace.papers.tzirakis2021.recipes import OURS, RECOLA, RESAMPLED, SIZES, STARTS, run_keys
 
 if TYPE_CHECKING:
     from emotrace.papers.report import Cell, Verdict

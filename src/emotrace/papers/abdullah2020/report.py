@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from emotrace.papers.abdullah2020_cells import (
+from emotrace.papers.abdullah2020.cells import (
     HELD_OUT,
     LEAKS,
     answer_cell,
     difference_cells,
     of_pictures,
 )
-from emotrace.papers.abdullah2020_claims import DEPARTURES, judge_claims, list_lessons
-from emotrace.papers.abdullah2020_keys import (
+from emotrace.papers.abdullah2020.claims import DEPARTURES, judge_claims, list_lessons
+from emotrace.papers.abdullah2020.keys import (
     ANSWERS_ACTORS,
     ANSWERS_RANDOM,
     FACES,

@@ -10,12 +10,12 @@ from emotrace.papers.cells import confusion_of
 from emotrace.papers.charts import draw_confusion_grid, draw_curve_grid, read_curve
 from emotrace.papers.doing import FOLD_FOLDER
 from emotrace.papers.report import Picture, Section
-from emotrace.papers.salinas2018_numbers import ACCURACIES, BLOCKS, NETWORKS, faces_key, run_key
+from emotrace.papers.salinas2018.numbers import ACCURACIES, BLOCKS, NETWORKS, faces_key, run_key
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from emotrace.papers.salinas2018_numbers import AccuracyRow
+    from emotrace.papers.salinas2018.numbers import AccuracyRow
     from emotrace.papers.workshop import Results
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from emotrace.papers import rangulov2020_measures as measures
 from emotrace.papers.cells import class_score
-from emotrace.papers.rangulov2020_recipes import NUMBERS
+from emotrace.papers.rangulov2020 import measures
+from emotrace.papers.rangulov2020.recipes import NUMBERS
 from emotrace.papers.report import Claim, Missing, Score, claim_of_interval, shown
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from emotrace.models.zoo import find_architecture
-from emotrace.papers.salinas2018_numbers import NETWORKS
+from emotrace.papers.salinas2018.numbers import NETWORKS
 
 if TYPE_CHECKING:
     from emotrace.papers.workshop import Workshop

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from emotrace.papers import rangulov2020_measures as measures
 from emotrace.papers.cells import class_score, confusion_of
 from emotrace.papers.charts import draw_confusion
-from emotrace.papers.rangulov2020_recipes import CLASSES
+from emotrace.papers.rangulov2020 import measures
+from emotrace.papers.rangulov2020.recipes import CLASSES
 from emotrace.papers.report import Missing, Picture, Score, Section, Table, Theirs
 
 if TYPE_CHECKING:

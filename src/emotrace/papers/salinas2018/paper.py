@@ -26,7 +26,7 @@ from emotrace.papers.plan import (
     Source,
     Training,
 )
-from emotrace.papers.salinas2018_numbers import (
+from emotrace.papers.salinas2018.numbers import (
     ALL_FACES,
     BLOCKS,
     CLASSES,
@@ -37,8 +37,8 @@ from emotrace.papers.salinas2018_numbers import (
     faces_key,
     run_key,
 )
-from emotrace.papers.salinas2018_report import write_report
-from emotrace.papers.salinas2018_sizes import count_parameters
+from emotrace.papers.salinas2018.report import write_report
+from emotrace.papers.salinas2018.sizes import count_parameters
 from emotrace.synth.plans import SetSettings
 from emotrace.training.stretches import ExampleWindows
 from emotrace.training.targets import TargetSettings

@@ -1,6 +1,6 @@
 """What rangulov2020 shows besides scores: counts of pictures, histograms, differences.
 
-Each function does a `Computation` of the plan in `emotrace.papers.rangulov2020`.
+Each function does a `Computation` of the plan in `emotrace.papers.rangulov2020.paper`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from emotrace.metrics.bootstrap import draw_groups, percentile_interval, summari
 from emotrace.models.zoo import find_architecture
 from emotrace.papers.charts import draw_affect_histograms
 from emotrace.papers.plan import place
-from emotrace.papers.rangulov2020_recipes import CLASSES, frame_recipe
+from emotrace.papers.rangulov2020.recipes import CLASSES, frame_recipe
 from emotrace.papers.sides import SidePredictions
 from emotrace.training.zoo_data import load_data
 from emotrace.training.zoo_evaluation import plain, score_predictions, truth_and_top

@@ -1,0 +1,4 @@
+"""Rangulov and Fahim (2020).
+
+`paper` has the experiments, `report` the page, `claims` what the paper says and what holds.
+"""
