@@ -21,6 +21,7 @@ SMALL = (
     "--widths 4 --blocks 1 --stem-width 4 --input-size-px 12 --threads 1 --accelerator cpu "
     "--epochs 1 --batch-size 16 --heads expression valence_arousal --skip-test --quiet"
 )
+SPLIT = ["--protocol", "holdout", "--validation-share", "0.2", "--test-share", "0.5"]
 
 
 @pytest.fixture(scope="module")
@@ -28,12 +29,25 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache, two runs of one split, one of another, a bundle of the first."""
     root = tmp_path_factory.mktemp("models")
     cache = write_cache(root / "tiny", clips=18, subjects=6)
-    split = ["--protocol", "holdout", "--validation-share", "0.2", "--test-share", "0.5"]
     for name, more in (("one", []), ("two", ["--seed", "1"]), ("moved", ["--split-seed", "1"])):
         words = ["train", "compact", "--data", str(cache), "--run", str(root / name)]
-        assert main([*words, *SMALL.split(), *split, *more]) == 0
+        assert main([*words, *SMALL.split(), *SPLIT, *more]) == 0
     export = ["export", str(root / "one"), "-o", str(root / "bundle"), "--skip-test"]
     assert main(export) == 0
+    return root
+
+
+@pytest.fixture(scope="module")
+def on_vectors(root: Path) -> Path:
+    """Vectors of the first run's trunk and two runs on them, of its split; another's vectors."""
+    for of, vectors in (("one", "vectors"), ("two", "strange")):
+        words = ["train", "features", root / of, root / "tiny/cache", root / vectors]
+        assert main([*map(str, words), "--quiet"]) == 0
+    shape = "--width 4 --heads expression valence_arousal --steps 4 --batch-size 8 --epochs 1"
+    machine = "--threads 1 --accelerator cpu --skip-test --quiet"
+    for name, kind in (("gru", "vectors-gru"), ("tcn", "vectors-tcn")):
+        words = ["train", kind, "--data", root / "vectors", "--run", root / name, *SPLIT]
+        assert main([*map(str, words), *shape.split(), *machine.split()]) == 0
     return root
 
 
@@ -174,3 +188,80 @@ def test_what_cannot_be_evaluated_is_one_line(
     said = call("evaluate", *words.format(root=root).split())
     assert (said.code, said.out, len(said.error_lines)) == (code, "", 1)
     assert message in said.err
+
+
+# --- runs on vectors -----------------------------------------------------------------------------
+
+
+def test_runs_on_vectors_are_compared_with_each_other_pictures_and_bundles(
+    call: Call, on_vectors: Path
+) -> None:
+    names = [on_vectors / name for name in ("gru", "tcn", "one", "bundle")]
+    by_itself = json.loads(call("compare", *names, "--json").out)
+    assert [model["kind"] for model in by_itself["models"]] == ["run", "run", "run", "bundle"]
+    assert (by_itself["frames"], by_itself["videos"]) == (96, 12)
+    assert len({model["split"] for model in by_itself["models"]}) == 1
+    # The bundle is the run on pictures.
+    expression = [model["scores"]["heads"]["expression"] for model in by_itself["models"]]
+    assert expression[2] == expression[3]
+    # Either form of the frames will do: each takes its own.
+    for data in ("tiny/cache", "vectors"):
+        said = call("compare", *names[:3], "--data", on_vectors / data, "--json")
+        assert said.code == 0, said.err
+        scores = [model["scores"] for model in json.loads(said.out)["models"]]
+        assert scores == [model["scores"] for model in by_itself["models"][:3]]
+    assert call("compare", *names, "--data", on_vectors / "tiny/cache").code == 0
+
+
+def test_runs_on_vectors_do_without_the_pictures_and_bundles_do_not(
+    call: Call, on_vectors: Path
+) -> None:
+    crops, away = on_vectors / "tiny/cache", on_vectors / "tiny/away"
+    crops.rename(away)
+    try:
+        assert call("compare", on_vectors / "gru", on_vectors / "tcn").code == 0
+        said = call("compare", on_vectors / "gru", on_vectors / "bundle")
+        moved = call("compare", on_vectors / "gru", on_vectors / "bundle", "--data", away)
+    finally:
+        away.rename(crops)
+    assert (said.code, len(said.error_lines)) == (1, 1)
+    assert "expected the crop cache that the vectors in" in said.err
+    assert moved.code == 0, moved.err
+
+
+def test_a_run_on_vectors_is_evaluated(call: Call, on_vectors: Path) -> None:
+    words = ["evaluate", on_vectors / "gru", "cache", on_vectors / "vectors"]
+    found = json.loads(call(*words, "--against", on_vectors / "one", "--json").out)
+    assert (found["scores"]["side"], found["scores"]["videos"]) == ("test", 12)
+    assert set(found["against"]["differences"][0]["heads"]) == {"expression", "valence_arousal"}
+    said = call(*words, "--post-process")
+    assert said.code == 0, said.err
+    assert "post-processing fitted on vectors-gru, best.ckpt; validation side" in " ".join(
+        said.out.split()
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ("gru cache strange", 2, "expected vectors of the network that the run learned from"),
+        ("default cache vectors --whole", 2, "give the crop cache that they were made of"),
+        ("gru cache vectors --whole", 2, "its own split holds: holdout, fold 1"),
+    ],
+)
+def test_vectors_that_do_not_fit_are_refused(
+    call: Call, on_vectors: Path, words: str, code: int, message: str
+) -> None:
+    given = [on_vectors / w if (on_vectors / w).exists() else w for w in words.split()]
+    said = call("evaluate", *given)
+    assert (said.code, said.out, len(said.error_lines)) == (code, "", 1)
+    assert message in said.err
+
+
+def test_other_data_asks_a_run_on_vectors_for_vectors(
+    call: Call, on_vectors: Path, tmp_path: Path
+) -> None:
+    other = write_cache(tmp_path, clips=6, subjects=2, frames=6)
+    said = call("evaluate", on_vectors / "gru", "cache", other, "--whole")
+    assert (said.code, len(said.error_lines)) == (2, 1)
+    assert "holds pictures; make vectors of them" in said.err

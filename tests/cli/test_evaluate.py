@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from emotrace.bundle import load_bundle
+from emotrace.cli.app import main
 from emotrace.training.robustness import CONDITIONS
 from tests.datasets.fake_ferplus import write_fake_ferplus
 
@@ -108,3 +109,82 @@ def test_two_bundles_are_compared_face_by_face(call: Call, data: Path) -> None:
     shown = call("evaluate", "default", "ferplus", data, "--against", same).out
     assert "Differences" in shown
     assert call("evaluate", "default", "ferplus", data, "--against", "default").code == 2
+
+
+# --- runs on FER+ --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stills(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on the pictures of FER+."""
+    folder = tmp_path_factory.mktemp("runs") / "stills"
+    shape = "--widths 4 --blocks 1 --stem-width 4 --input-size-px 12 --epochs 1 --batch-size 8"
+    machine = "--threads 1 --accelerator cpu --skip-test --quiet"
+    words = ["train", "compact", "--data", data, "--run", folder]
+    assert main([*map(str, words), *shape.split(), *machine.split()]) == 0
+    return folder
+
+
+def test_a_run_on_pictures_is_scored_on_its_own_parts(
+    call: Call, stills: Path, data: Path, tmp_path: Path
+) -> None:
+    words = ["evaluate", stills, "ferplus", data]
+    said = call(*words, "--out", tmp_path / "scores")
+    assert said.code == 0, said.err
+    assert "compact, best.ckpt; test side" in said.out
+    assert max(len(line.rstrip()) for line in said.out.splitlines()) <= 80
+    written = {path.name for path in (tmp_path / "scores").iterdir()}
+    assert written == {"evaluation.json", "evaluation.md", "confusion-expression.png"}
+    for side, count in (("test", 24), ("validation", 16)):
+        found = json.loads(call(*words, "--split", side, "--json").out)
+        assert (found["scores"]["side"], found["scores"]["frames"]) == (side, count)
+        assert (found["model"]["datasets"], found["post_processing"]) == (["ferplus"], None)
+    # The folder or the file, 'ferplus' or 'cache': it is the same data.
+    by_file = call("evaluate", stills, "cache", data, "--json")
+    by_folder = call("evaluate", stills, "ferplus", data.parent, "--json")
+    assert by_file.out == by_folder.out
+
+
+def test_a_run_and_a_bundle_are_compared_picture_by_picture(
+    call: Call, stills: Path, data: Path
+) -> None:
+    counts = set()
+    for model, other in ((stills, "default"), ("default", stills)):
+        said = call("evaluate", model, "ferplus", data, "--against", other, "--json")
+        assert said.code == 0, said.err
+        compared = json.loads(said.out)["against"]
+        counts.add(compared["frames"])
+        assert set(compared["differences"][0]["heads"]) == {"expression"}
+    assert len(counts) == 1
+    said = call("compare", stills, "default", "--json")
+    assert json.loads(said.out)["frames"] in counts
+
+
+def test_other_pictures_are_scored_whole_and_not_proven_new(
+    call: Call, stills: Path, tmp_path: Path
+) -> None:
+    other = write_fake_ferplus(tmp_path, train=8, validation=8, test=16)
+    said = call("evaluate", stills, "ferplus", other)
+    assert (said.code, len(said.error_lines)) == (2, 1)
+    assert "is other data" in said.err
+    said = call("evaluate", stills, "ferplus", other, "--whole")
+    assert said.code == 0, said.err
+    assert "NOT PROVEN" in said.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "message"),
+    [
+        ("--whole", 2, "its own split holds: auto, fold 1"),
+        ("--protocol random", 2, "its own split holds: auto, fold 1"),
+        ("--robustness", 2, "--robustness with a bundle on FER+"),
+        ("--post-process", 2, "valence"),
+        ("--unit subject", 2, "subject"),
+    ],
+)
+def test_what_a_run_on_pictures_cannot_be_asked_is_one_line(
+    call: Call, stills: Path, data: Path, flags: str, code: int, message: str
+) -> None:
+    said = call("evaluate", stills, "ferplus", data, *flags.split())
+    assert (said.code, said.out, len(said.error_lines)) == (code, "", 1)
+    assert message in said.err

@@ -51,6 +51,21 @@ def test_with_its_weights_it_says_what_the_default_network_says() -> None:
         torch.testing.assert_close(network(faces), whole(faces).ferplus_logits)
 
 
+@pytest.mark.parametrize("stages", [1, 2, 3])
+def test_every_side_that_is_not_refused_fits(stages: int) -> None:
+    """The stages must halve it evenly: that is refused, and nothing else."""
+    shape: dict[str, Any] = {"stem_width": 2, "widths": (4,) * stages, "blocks": (1,) * stages}
+    sides = []
+    for side in range(1, 26):
+        try:
+            options = CompactOptions(input_size_px=side, **shape)
+        except UsageError:
+            continue
+        assert CompactNet(options.trunk()).eval()(torch.rand(1, 1, side, side))
+        sides.append(side)
+    assert sides == list(range(2**stages, 26, 2**stages))
+
+
 def test_features_over_time_are_those_of_each_picture() -> None:
     torch.manual_seed(0)
     options = CompactSequenceOptions(stem_width=4, widths=(8, 12), blocks=(2, 1), width=6)
@@ -80,6 +95,8 @@ def test_all_tasks_at_once_by_default_in_the_row_for_it() -> None:
         ({"dropout": 1.0}, r"expected dropout in \[0, 1\); got 1.0"),
         ({"input_channels": 0}, "expected input_channels of 1 or more"),
         ({"heads": ()}, "one or more tasks"),
+        ({"input_size_px": 40}, "multiple of 16, as 4 stages halve it; got 40; 32 and 48 fit"),
+        ({"input_size_px": 8}, "multiple of 16, as 4 stages halve it; got 8; 16 fits"),
     ],
 )
 def test_options_that_cannot_work_are_refused(changes: dict[str, Any], message: str) -> None:

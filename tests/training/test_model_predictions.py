@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from emotrace.datasets.items import SideName
 from emotrace.datasets.shards import CLIPS_FILE, read_arrow, write_arrow
 from emotrace.errors import BundleError, DatasetError, TrainingError, UsageError
 from emotrace.training.model_evaluation import evaluate_model
@@ -19,12 +20,14 @@ from emotrace.training.model_predictions import ScoringRequest, is_run, predict_
 from emotrace.training.run_export import export_zoo_run
 from emotrace.training.targets import TargetSettings
 from emotrace.training.zoo_fit import fit_zoo
-from emotrace.training.zoo_predictions import predict_side
+from emotrace.training.zoo_predictions import SetPredictions, predict_side
 from emotrace.training.zoo_recipe import DataSettings
 from emotrace.training.zoo_run import load_trained
+from emotrace.training.zoo_sources import open_data
 from tests.training.tiny_zoo import IMAGE, tiny_recipe, write_cache
 
 load_run = partial(load_trained, architecture=IMAGE)
+SIDES_SCORED: tuple[SideName, ...] = ("validation", "test")
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +122,62 @@ def test_people_whom_a_run_learned_from_are_refused(run: Path, tmp_path: Path) -
     (old / "run.json").write_text(json.dumps(record))
     with pytest.raises(DatasetError, match="got 2 people in common"):
         predict_models([old], request, load_run=load_run)
+
+
+def test_people_whom_a_run_was_chosen_by_are_refused_unless_asked_for_by_name(
+    run: Path, tmp_path: Path
+) -> None:
+    again = write_cache(tmp_path / "again", clips=18, subjects=6, frames=6)
+    facts = json.loads((run / "run.json").read_text())["data"]
+    (chosen_by,) = facts["validation_subjects"]
+    old = tmp_path / "old"  # of a version that did not name them
+    shutil.copytree(run, old)
+    record = json.loads((old / "run.json").read_text())
+    del record["data"]["validation_subjects"]
+    (old / "run.json").write_text(json.dumps(record))
+
+    def ask(model: Path, side: SideName, person: str) -> SetPredictions:
+        """Of six folds, that with one person on a side."""
+        folds = [DataSettings(data=again, protocol="k-fold", folds=6, fold=f) for f in range(1, 7)]
+        for data in folds:
+            items = open_data(replace(tiny_recipe(IMAGE, again), data=data)).split
+            if {(items.items.subjects or ())[at] for at in items.sides[side]} == {person}:
+                break
+        request = ScoringRequest(data=data, is_split_chosen=True, side=side)  # type: ignore[arg-type]
+        return predict_models([model], request, load_run=load_run)[0].predictions
+
+    for model in (run, old):
+        with pytest.raises(
+            DatasetError,
+            match=f"was not chosen by; got 1 people in common with its validation side "
+            rf"\({chosen_by}\).*leaves them out, or.*--split validation",
+        ):
+            ask(model, "test", chosen_by)
+        said = ask(model, "validation", chosen_by)
+        assert set(said.subjects.tolist()) == {chosen_by}
+        learned = facts["train_subjects"][0]
+        for side in SIDES_SCORED:
+            with pytest.raises(DatasetError, match="1 people in common with its training side"):
+                ask(model, side, learned)
+    everybody = {f"s{number}" for number in range(6)}
+    for person in everybody - {chosen_by, *facts["train_subjects"]}:
+        assert set(ask(run, "test", person).subjects.tolist()) == {person}
+
+
+def test_a_side_that_a_run_was_chosen_by_is_said_to_be(
+    run: Path, cache: Path, tmp_path: Path
+) -> None:
+    (said,) = predict_models([run], ScoringRequest(side="validation"), load_run=load_run)
+    assert "was chosen by the side that it is scored on: too" in said.notices[0]
+    data = DataSettings(data=cache, protocol="leave-one-subject-out", validate_on="test")
+    recipe = replace(tiny_recipe(IMAGE, cache, epochs=1), data=data)
+    fit_zoo(recipe, tmp_path, architecture=IMAGE)
+    (said,) = predict_models([tmp_path], ScoringRequest(), load_run=load_run)
+    assert "was chosen by the side that it is scored on: too" in said.notices[0]
+    again = write_cache(tmp_path / "again", clips=18, subjects=6, frames=6)
+    request = ScoringRequest(data=replace(data, data=again), is_split_chosen=True)
+    with pytest.raises(DatasetError, match="1 people in common with its test side"):
+        predict_models([tmp_path], request, load_run=load_run)
 
 
 def test_data_that_has_changed_or_gone_is_said(run: Path, tmp_path: Path) -> None:

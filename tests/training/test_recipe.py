@@ -92,7 +92,10 @@ def test_polishing_comes_after_the_epochs_with_faces_of_the_full_size_through_a_
     recipe = DefaultRecipe(epochs=3, refine_epochs=1, polish_epochs=2, growing_share=1.0)
     assert recipe.epochs_total == 5
     seen = [recipe.augmentation_at(epoch) for epoch in range(5)]
-    assert seen[2:] == [recipe.refine_augmentation] + [recipe.polish_augmentation] * 2
+    through_codec = dataclasses.replace(
+        recipe.augmentation, jpeg_probability=recipe.polish_augmentation.jpeg_probability
+    )
+    assert seen[2:] == [recipe.refine_augmentation, through_codec, recipe.polish_augmentation]
     assert recipe.polish_augmentation.jpeg_probability > 0
     assert [recipe.size_px_at(epoch) for epoch in (3, 4)] == [48, 48]
     with pytest.raises(UsageError, match="polish_epochs of at least 0; got -1"):

@@ -23,7 +23,14 @@ from emotrace.training.targets import (
     match_heads,
 )
 from emotrace.training.zoo_data import ZooData, load_data
-from tests.training.tiny_zoo import CLIP, IMAGE, SEQUENCE, tiny_recipe, write_cache
+from tests.training.tiny_zoo import (
+    CLIP,
+    EXPRESSIONS,
+    IMAGE,
+    SEQUENCE,
+    tiny_recipe,
+    write_cache,
+)
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +156,28 @@ def test_the_end_of_each_clip_may_be_all_that_is_learned(folder: Path) -> None:
             assert "and ends where its clip does" in data.notices[1]
 
 
+@pytest.mark.parametrize(
+    ("row", "windows", "learned", "measured"),
+    [
+        # Of each clip's frames 0-4 and 6-7: every third of a stretch, against all seven.
+        (IMAGE, ExampleWindows(stride=3), 6 * 3, 6 * 7),
+        # Windows of four end at 3 and 4.
+        (CLIP, ExampleWindows(stride=3), 6 * 1, 6 * 2),
+        (SEQUENCE, ExampleWindows(steps=4, stride=3, step_targets="last"), 6 * 1, 6 * 2),
+        # Every step of a sequence is measured: pieces lie next to one another.
+        (SEQUENCE, ExampleWindows(steps=4, stride=3), 6 * 1, 6 * 3),
+    ],
+)
+def test_a_stride_thins_what_is_learned_and_nothing_that_is_measured(
+    folder: Path, row: Any, windows: ExampleWindows, learned: int, measured: int
+) -> None:
+    data = load(folder, row, windows=windows)
+    validation = data.sides["validation"]
+    assert (len(data.train), len(validation)) == (learned, measured)
+    targets = validation.rows_with_targets
+    assert len(set(targets.tolist())) == len(targets)
+
+
 def test_frames_without_a_label_are_seen_unless_they_count_as_gaps(cache: CropCache) -> None:
     has_target = np.ones(len(cache.frames), np.bool_)
     has_target[cache.frames.frame == 1] = False
@@ -229,10 +258,32 @@ def test_conditions_can_be_the_classes(cache: CropCache) -> None:
     labels = labels_of_cache(cache, "condition")
     (target,) = match_heads([replace(EMOTION, size=2)], labels, TargetSettings())
     assert target.names == ("bright", "dim")
-    with pytest.raises(DatasetError, match="expected annotators' votes in"):
-        labels_of_cache(cache, "votes")
     with pytest.raises(DatasetError, match="expected FER\\+ for the labels 'fer2013'"):
         labels_of_cache(cache, "fer2013")
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("condition", r"expected clips with a condition in .*; none has one; learn 'emotion'"),
+        ("votes", r"expected annotators' votes in .*; it has none; learn 'emotion'"),
+    ],
+)
+def test_classes_that_the_data_lacks_are_missed_by_heads_of_classes_only(
+    tmp_path: Path, source: Literal["condition", "votes"], message: str
+) -> None:
+    folder = write_cache(tmp_path, clips=6, subjects=6, conditions=False)
+    targets = TargetSettings(labels=source)
+    data = load(folder, IMAGE, options={"classes": 0, "values": 2, "units": 1}, targets=targets)
+    assert [target.head.name for target in data.heads] == ["valence_arousal", "action_units"]
+    assert len(data.train) == 3 * 8
+    for named in ((), ("a", "b", "c")):
+        asked = replace(targets, class_names=named)
+        with pytest.raises(DatasetError, match=message):
+            load(folder, IMAGE, options={"values": 2}, targets=asked)
+    labels = labels_of_cache(open_cache(folder), source)
+    with pytest.raises(DatasetError, match=message):
+        head_targets([HeadTargets(head=EMOTION, names=EXPRESSIONS)], labels, targets)
 
 
 def test_votes_are_soft_labels_over_the_chosen_classes() -> None:

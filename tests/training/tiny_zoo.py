@@ -47,6 +47,7 @@ def write_cache(
     subjects: int = 6,
     emotions: tuple[str, ...] = EXPRESSIONS,
     gap_at: int | None = None,
+    conditions: bool = True,
 ) -> Path:
     """Prepare clips of noise around a brightness that the label sets.
 
@@ -61,6 +62,7 @@ def write_cache(
         subjects: How many people at most.
         emotions: Shown in turn.
         gap_at: A frame number that every clip lacks.
+        conditions: Clips are said to be dim or bright.
     """
     rng = np.random.default_rng(0)
     root.mkdir(parents=True, exist_ok=True)
@@ -84,7 +86,7 @@ def write_cache(
                 frame_rate=25.0,
                 subject=f"s{number // len(emotions) % subjects}",
                 emotion=emotions[kind],
-                condition="dim" if kind == 0 else "bright",
+                condition=("dim" if kind == 0 else "bright") if conditions else None,
                 frame_labels=make_frame_labels(
                     index,
                     frame_rate=25.0,

@@ -78,7 +78,8 @@ def run(argv: Sequence[str]) -> int:
     Raises:
         UsageError: Fewer than two models, one of them twice, or models with nothing in common.
         TrainingError, BundleError: There is no such run or bundle.
-        DatasetError: The data is not there, has changed, or shows people whom a run learned from.
+        DatasetError: The data is not there, has changed, or shows people whom a run learned from or
+            was chosen by.
         OutputError: `--out` cannot be written to.
     """
     arguments = parse_arguments(CompareArguments, argv, program=PROGRAM, description=DESCRIPTION)

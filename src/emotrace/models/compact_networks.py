@@ -32,7 +32,7 @@ class CompactOptions(TaskOptions):
     """The shape of a network on the compact trunk."""
 
     input_size_px: int = _DEFAULT.input_size_px
-    """Side of a face."""
+    """Side of a face; a multiple of 16 with 4 stages, of 8 with 3."""
     input_channels: int = _DEFAULT.input_channels
     """Of a face: 1 for grey, 3 for colour."""
     stem_width: int = _DEFAULT.stem_width
@@ -70,6 +70,7 @@ class CompactOptions(TaskOptions):
             raise UsageError(
                 f"expected as many blocks as widths, {len(self.widths)}; got {self.blocks}"
             )
+        self.trunk()  # which refuses a side that its stages cannot halve
 
     def trunk(self) -> CompactNetOptions:
         """Return the options of the `CompactNet` that the trunk is taken from."""

@@ -1,7 +1,7 @@
 """What a model says of held-out data, be it the run of a network of the zoo or a bundle.
 
-A run knows which clips it learned from. On its own data its own split holds; on other data nobody
-of its training side may be seen. What a bundle learned from, only its maker knows.
+On a run's own data its own split holds; on other data nobody may be seen whom it learned from or
+was chosen by (`emotrace.training.known_people`). What a bundle learned from, only its maker knows.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from emotrace.bundle import load_bundle
 from emotrace.bundle_spec import SPEC_FILE
@@ -17,9 +17,11 @@ from emotrace.errors import BundleError, DatasetError, UsageError
 from emotrace.models.architecture import InputKind
 from emotrace.training.bundle_predictions import predict_bundle
 from emotrace.training.examples import require_row_shape
+from emotrace.training.feature_cache import is_feature_cache, open_features
+from emotrace.training.known_people import require_strangers
 from emotrace.training.targets import TargetSettings
 from emotrace.training.zoo_data import load_data
-from emotrace.training.zoo_predictions import predict_run_on, predict_side
+from emotrace.training.zoo_predictions import predict_run_on, predict_side, require_same_extractor
 from emotrace.training.zoo_recipe import ZooRecipe
 from emotrace.training.zoo_run import RUN_FILE, TrainedNetwork, load_trained
 from emotrace.training.zoo_sources import data_fingerprint, open_data
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from emotrace.training.zoo_sources import OpenData
 
 RunLoader = Callable[[str | Path], TrainedNetwork]
-_SHOWN: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +123,12 @@ def predict_models(
         UsageError: Bundles without data; other data without a word on what to score of it; or a
             protocol for data that a run has divided already.
         DatasetError: Data is not there, has changed, has no such side or no labels on it, or shows
-            somebody that a run learned from.
+            somebody that a run learned from or, but on a validation side, was chosen by.
         TrainingError, BundleError: There is no such run or bundle.
     """
     runs = [load_run(model) if is_run(model) else None for model in models]
     for_bundles = request
-    if not request.is_split_chosen and request.side != "whole":
+    if None in runs and not request.is_split_chosen and request.side != "whole":
         for_bundles = replace(request, data=_split_of_runs(runs, request))
     found = []
     for model, trained in zip(models, runs, strict=True):
@@ -150,10 +151,27 @@ def _split_of_runs(
     for trained in filter(None, runs):
         own = trained.record.recipe.data
         if request.data is None:
-            return own
+            return replace(own, data=_pictures_of(own.data))
         if _fingerprint(trained) == data_fingerprint(request.data.data):
             return replace(own, data=request.data.data)
     return request.data
+
+
+def _pictures_of(path: Path) -> Path:
+    """Return the crop cache that vectors were made of: bundles look at pictures.
+
+    Raises:
+        DatasetError: It is not where it was.
+    """
+    if not is_feature_cache(path):
+        return path
+    crops = Path(open_features(path).record["source"])
+    if not crops.exists():
+        raise DatasetError(
+            f"expected the crop cache that the vectors in {path} were made of at {crops}, for the "
+            "bundle to look at; there is nothing; give its place (--data)"
+        )
+    return crops
 
 
 def _fingerprint(trained: TrainedNetwork) -> str:
@@ -182,18 +200,23 @@ def _predict_run(
                 f"expected no protocol, nor everything, for data that the run {name} learned from; "
                 f"its own split holds: {own.protocol}, fold {own.fold}; leave them away"
             )
-        recipe = replace(record.recipe, data=replace(own, data=path))
+        recipe = replace(record.recipe, data=replace(own, data=_in_own_form(path, trained)))
+        opened = open_data(recipe)
+        require_same_extractor(trained, opened)
         data = load_data(
             recipe,
             kind=record.architecture.kind,
             heads=trained.network.heads,
             matched=record.heads,
+            opened=opened,
         )
         predictions = predict_side(trained, side=request.side, data=data)
         facts = record.everything["data"]
         datasets = facts["dataset"]
         if "LEAKS" in predictions.split:
             notices = (f"{name}: ITS SPLIT LEAKS, so that its scores are too good",)
+        if request.side == own.validate_on:
+            notices += (f"{name}: was chosen by the side that it is scored on: too good scores",)
     elif request.data is None:
         raise DatasetError(
             f"expected the data that the run {name} learned from at {path}; it has changed since; "
@@ -213,6 +236,18 @@ def _predict_run(
     )
 
 
+def _in_own_form(path: Path, trained: TrainedNetwork) -> Path:
+    """Return where the run's own data lies if `path` has its frames in a form it does not take.
+
+    Vectors keep the tables of the crops that they were made of: both are the same data.
+    """
+    own = trained.record.recipe.data.data
+    takes_vectors = trained.record.architecture.kind is InputKind.VECTOR_SEQUENCE
+    if is_feature_cache(path) is takes_vectors or not own.exists():
+        return path
+    return own if data_fingerprint(own) == _fingerprint(trained) else path
+
+
 def _predict_elsewhere(
     name: str | Path, trained: TrainedNetwork, settings: DataSettings, request: ScoringRequest
 ) -> tuple[SetPredictions, list[str], tuple[str, ...]]:
@@ -229,49 +264,8 @@ def _predict_elsewhere(
     predictions = predict_run_on(
         trained, data, side=request.side, ignore_other_labels=request.targets.ignore_other_labels
     )
-    notices = _require_strangers(name, trained, data, datasets, predictions)
+    notices = require_strangers(name, trained, data, datasets, predictions)
     return predictions, datasets, (*notices, *_framing_notices(name, trained, data))
-
-
-def _require_strangers(
-    name: str | Path,
-    trained: TrainedNetwork,
-    data: OpenData,
-    datasets: list[str],
-    predictions: SetPredictions,
-) -> list[str]:
-    """Refuse to score a run on people or clips that it learned from; say what is not proven."""
-    facts = trained.record.everything["data"]
-    if not set(facts["dataset"]) & set(datasets):
-        return []  # names of people and clips say nothing across data sets
-    split = facts["split"]
-    learned = set() if isinstance(split, str) else set(split["sides"]["train"])
-    people = facts.get("train_subjects")
-    if people is None:
-        people = _people_of(learned, data)
-    known = set(people) & set(predictions.subjects.tolist())
-    clips = learned & set(predictions.videos.tolist())
-    if known or clips:
-        shown = sorted(known or clips)
-        names = f"{', '.join(shown[:_SHOWN])}{', ...' if len(shown) > _SHOWN else ''}"
-        raise DatasetError(
-            f"expected people that the run {name} did not learn from; got {len(shown)} "
-            f"{'people' if known else 'clips'} in common with its training side ({names}); choose "
-            "a protocol that leaves them out"
-        )
-    if "" in predictions.subjects.tolist() or isinstance(split, str):
-        notice = (
-            f"{name}: NOT PROVEN that it did not learn from these people: it learned from the same "
-            "data set, which does not say who is seen"
-        )
-        return [notice]
-    return []
-
-
-def _people_of(clips: set[str], data: OpenData) -> list[str]:
-    """Return who is seen in clips, by the data at hand: an old run does not say."""
-    videos = zip(data.names.videos, data.names.subjects, strict=True)
-    return sorted({subject for clip, subject in videos if clip in clips and subject})
 
 
 def _framing_notices(name: str | Path, trained: TrainedNetwork, data: OpenData) -> list[str]:

@@ -90,9 +90,9 @@ class DefaultRecipe:
     """Random changes to the faces while refining. Not a flag: those of `augmentation` have the same
     names; change it from Python."""
     polish_epochs: int = 8
-    """After those: a short second fall of the learning rate, from `polish_factor` of its peak to
-    zero, with `polish_augmentation` (a warm restart; Loshchilov and Hutter 2017,
-    arXiv:1608.03983)."""
+    """After those: a second fall of the learning rate, from `polish_factor` of its peak to zero (a
+    warm restart; Loshchilov and Hutter 2017, arXiv:1608.03983). Its last `refine_epochs` have
+    `polish_augmentation`, those before them `augmentation` and polishing's codec."""
     polish_factor: float = 0.2
     polish_augmentation: Annotated[AugmentationSettings, tyro.conf.Suppress] = field(
         default_factory=lambda: POLISH_AUGMENTATION
@@ -140,8 +140,15 @@ class DefaultRecipe:
 
     def augmentation_at(self, epoch: int) -> AugmentationSettings:
         """Return what is done to the faces in an epoch, counted from 0."""
-        if epoch >= self.epochs:
+        if epoch >= max(self.epochs, self.epochs_total - self.refine_epochs):
             return self.polish_augmentation
+        if epoch >= self.epochs:
+            polishing = self.polish_augmentation
+            return replace(
+                self.augmentation,
+                jpeg_probability=polishing.jpeg_probability,
+                jpeg_quality=polishing.jpeg_quality,
+            )
         is_refining = epoch >= self.epochs - self.refine_epochs
         return self.refine_augmentation if is_refining else self.augmentation
 

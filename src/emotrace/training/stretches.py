@@ -32,8 +32,8 @@ class ExampleWindows:
     spacing: int = 1
     """Frames from one step to the next (salinas2018's Late Fusion looks at two, 14 apart)."""
     stride: int = 1
-    """Frames from the start of one example to the next one's, in training; with short pieces,
-    pieces lie next to one another."""
+    """Frames from the start of one example to the next one's, in training only: what is measured is
+    not thinned. Pieces of keep_short lie next to one another."""
     target_offset: Literal[0, 1] = 0
     """1: each step predicts the frame after it, as in rangulov2020."""
     step_targets: StepTargets = "every"

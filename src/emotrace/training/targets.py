@@ -70,6 +70,8 @@ class RowLabels:
     """`(n, len(class_names))`: shares of votes; a row without any is all 0."""
     columns: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     """`valence`, `arousal`, `au_NN`, `au_NN_intensity`: `(n,)`, NaN for no label."""
+    missing_classes: str = ""
+    """What to tell a head of classes where the data has none of the kind that was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +109,7 @@ def labels_of_cache(cache: CropCache, source: LabelSource) -> RowLabels:
     """Collect what a crop cache knows of its frames; faces that labels are not about have none.
 
     Raises:
-        DatasetError: The cache has no such labels.
+        DatasetError: FER2013's labels are asked for.
     """
     frames = cache.frames
     columns = {"valence": frames.valence, "arousal": frames.arousal, **frames.action_units}
@@ -123,19 +125,24 @@ def labels_of_cache(cache: CropCache, source: LabelSource) -> RowLabels:
             f"expected FER+ for the labels 'fer2013'; {cache.folder} is a crop cache; its labels "
             "are 'emotion', 'votes' or 'condition'"
         )
+    shares, missing = None, ""
     if not names:
-        raise DatasetError(
+        missing = (
             f"expected clips with a condition in {cache.folder}; none has one; learn 'emotion'"
         )
-    shares = None
-    if source == "votes":
+    elif source == "votes":
         if frames.votes is None:
-            raise DatasetError(
-                f"expected annotators' votes in {cache.folder}; it has none; learn 'emotion'"
-            )
-        shares = vote_shares(np.maximum(frames.votes, 0).astype(np.int64))
+            missing = f"expected annotators' votes in {cache.folder}; it has none; learn 'emotion'"
+        else:
+            shares = vote_shares(np.maximum(frames.votes, 0).astype(np.int64))
     classes = np.where(frames.is_subject, classes, -1)
-    return RowLabels(class_names=names, classes=classes, shares=shares, columns=columns)
+    return RowLabels(
+        class_names=names,
+        classes=classes,
+        shares=shares,
+        columns=columns,
+        missing_classes=missing,
+    )
 
 
 def labels_of_ferplus(split: FerPlusSplit, source: LabelSource) -> RowLabels:
@@ -167,7 +174,7 @@ def match_heads(
 
     Raises:
         UsageError: A head has more or fewer values than there are labels for it.
-        DatasetError: There are no labels at all for any head.
+        DatasetError: There are no labels at all for any head, or no classes for a head of them.
     """
     matched = tuple(
         HeadTargets(head=head, names=_names_for(head, labels, settings)) for head in heads
@@ -203,6 +210,7 @@ def _names_for(head: Head, labels: RowLabels, settings: TargetSettings) -> tuple
     if _is_of_units(head):
         units = sorted(name for name in labels.columns if _ACTION_UNIT.fullmatch(name))
         return settings.unit_names or tuple(units)
+    _require_classes(labels)
     if settings.class_names:
         return settings.class_names
     occurring = occurring_classes(labels)
@@ -225,7 +233,8 @@ def head_targets(
         Head to `(n, values)`, NaN where there is no label.
 
     Raises:
-        DatasetError: A row has a label that is none of the classes.
+        DatasetError: A row has a label that is none of the classes, or the data has no classes of
+            the kind that a head is to learn.
         UsageError: A head is to learn a column that the data does not have.
     """
     found: dict[str, NDArray[np.float32]] = {}
@@ -254,6 +263,7 @@ def _columns(target: HeadTargets, labels: RowLabels) -> NDArray[np.float32]:
 def _class_shares(
     target: HeadTargets, labels: RowLabels, settings: TargetSettings
 ) -> NDArray[np.float32]:
+    _require_classes(labels)
     at = [_position(name, labels.class_names) for name in target.names]
     place = np.full(len(labels.class_names) + 1, -1, np.int64)
     place[at] = np.arange(len(at))
@@ -272,6 +282,11 @@ def _class_shares(
         has_votes = total[:, 0] > 0
         rows[has_votes] = (shares / np.maximum(total, 1e-9))[has_votes]
     return rows
+
+
+def _require_classes(labels: RowLabels) -> None:
+    if labels.missing_classes:
+        raise DatasetError(labels.missing_classes)
 
 
 def _position(name: str, names: Sequence[str]) -> int:

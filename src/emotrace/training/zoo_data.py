@@ -189,6 +189,8 @@ class Cutter:
             first = np.flatnonzero(self.has_target)
             return Found(first=first, steps=np.ones(len(first), np.int64))
         every_step = blank.is_sequence and not blank.last_only
+        # What is measured is neither thinned nor measured twice.
+        measured = steps * windows.spacing if every_step else 1
         if every_step and windows.spacing == 1 and (windows.keep_short or not is_training):
             found = cut_stretches(data.cache, windows, has_target=self.has_target, longest=steps)
         else:
@@ -198,7 +200,7 @@ class Cutter:
                 steps=steps,
                 has_target=self.has_target,
                 any_step=every_step,
-                stride=steps * windows.spacing if every_step and not is_training else None,
+                stride=None if is_training else measured,
             )
         is_cut = windows.ends_only == "always" or (is_training and windows.ends_only == "train")
         return keep_ends(found, data.cache) if is_cut else found
@@ -314,15 +316,16 @@ def _facts(
         "extractor": {name: made_by[name] for name in ("description", "extractor") if made_by},
         "frame_seconds": _frame_seconds(data),
         "class_shares": _class_shares(train, heads, recipe),
-        "train_subjects": _train_subjects(data),
+        "train_subjects": _subjects_of(data, "train"),
+        "validation_subjects": _subjects_of(data, recipe.data.validate_on),
     }
 
 
-def _train_subjects(data: OpenData) -> list[str]:
-    """Return everybody who is learned from, as far as that is known."""
+def _subjects_of(data: OpenData, side: SideName) -> list[str]:
+    """Return everybody who is on a side, as far as that is known."""
     subjects = data.split.items.subjects or ()
-    trained = np.asarray(data.split.sides.get("train", ()), np.int64).tolist()
-    return sorted({subjects[at] or "" for at in trained if subjects} - {""})
+    items = np.asarray(data.split.sides.get(side, ()), np.int64).tolist()
+    return sorted({subjects[at] or "" for at in items if subjects} - {""})
 
 
 def _frame_seconds(data: OpenData) -> float | None:

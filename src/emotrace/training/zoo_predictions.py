@@ -163,7 +163,7 @@ def predict_run_on(
         UsageError: The data does not fit the network, or holds another network's vectors.
     """
     record = trained.record
-    _require_same_extractor(trained, data)
+    require_same_extractor(trained, data)
     settings = replace(
         record.recipe.targets,
         ignore_other_labels=ignore_other_labels or record.recipe.targets.ignore_other_labels,
@@ -184,7 +184,12 @@ def predict_run_on(
     return replace(found, side=side)
 
 
-def _require_same_extractor(trained: TrainedNetwork, data: OpenData) -> None:
+def require_same_extractor(trained: TrainedNetwork, data: OpenData) -> None:
+    """Refuse vectors of another network than those that a run learned from.
+
+    Raises:
+        UsageError: Saying how to make the right ones.
+    """
     made_by = (trained.record.everything["data"].get("extractor") or {}).get("extractor")
     given = getattr(data.source, "record", {}).get("extractor")
     if made_by is not None and given is not None and made_by != given:
