@@ -92,8 +92,24 @@ def test_without_matplotlib_it_says_so_before_the_work(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     said = call("evaluate", "default", "ferplus", tmp_path / "none", "--out", tmp_path / "scores")
     assert (said.code, len(said.error_lines)) == (1, 1)
-    assert 'pip install "emotrace[train]"' in said.err
+    assert 'pip install ".[train]"' in said.err
     assert not (tmp_path / "scores").exists()
+
+
+def test_a_bundle_is_scored_on_ferplus_without_torch_and_a_cache_names_what_to_install(
+    call: Call, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("emotrace.training.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert call("evaluate", "default", "ferplus", data).code == 0
+    for words in (("evaluate", "default", "cache", tmp_path), ("compare", "default", "other")):
+        said = call(*words)
+        assert (said.code, len(said.error_lines)) == (1, 1)
+        assert (
+            'torch is not installed; run in the checkout of emotrace: pip install ".[train]"'
+            in (said.err)
+        )
 
 
 def test_two_bundles_are_compared_face_by_face(call: Call, data: Path) -> None:

@@ -114,4 +114,4 @@ def test_without_torch_one_line_says_what_to_install(
     monkeypatch.setitem(sys.modules, "torch", None)
     said = call("train", "default", "--data", "d", "--run", "r")
     assert (said.code, len(said.error_lines)) == (1, 1)
-    assert 'pip install "emotrace[train]"' in said.err
+    assert 'pip install ".[train]"' in said.err

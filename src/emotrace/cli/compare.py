@@ -13,6 +13,7 @@ from emotrace.cli.arguments import Debug, Switch, parse_arguments
 from emotrace.cli.result_display import show_tables
 from emotrace.cli.scoring_flags import SplitArguments, Unit, scoring_request
 from emotrace.cli.terminal import print_json, print_note, result_console
+from emotrace.cli.train import training_packages
 from emotrace.errors import UsageError
 
 if TYPE_CHECKING:
@@ -90,8 +91,10 @@ def run(argv: Sequence[str]) -> int:
             f"(see '{PROGRAM} --help')"
         )
     from emotrace.storage import ensure_folder
-    from emotrace.training.model_predictions import predict_models
-    from emotrace.training.run_comparison import compare_models
+
+    with training_packages():
+        from emotrace.training.model_predictions import predict_models
+        from emotrace.training.run_comparison import compare_models
 
     request = scoring_request(
         arguments.data,

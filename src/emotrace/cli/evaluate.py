@@ -16,6 +16,7 @@ from emotrace.cli.arguments import Debug, Switch, parse_arguments
 from emotrace.cli.result_display import show_tables
 from emotrace.cli.scoring_flags import SplitArguments, Unit, scoring_request
 from emotrace.cli.terminal import print_json, print_note, progress_console, result_console
+from emotrace.cli.train import training_packages
 from emotrace.errors import UsageError
 
 if TYPE_CHECKING:
@@ -101,11 +102,12 @@ def run(argv: Sequence[str]) -> int:
         BundleError: There is no such bundle or run, or it predicts other expressions.
         DatasetError: The data is not there, or has no such side.
         OutputError: `--out` cannot be written to.
-        TrainingError: `--out` is given and what draws the pictures is not installed.
+        TrainingError: What runs and pictures need is not installed; scoring a bundle on FER+ needs
+            none of it.
     """
     arguments = parse_arguments(EvaluateArguments, argv, program=PROGRAM, description=DESCRIPTION)
     from emotrace.storage import ensure_folder
-    from emotrace.training.model_predictions import is_run
+    from emotrace.training.run_folders import is_run
 
     of_cache = arguments.dataset == "cache" or is_run(arguments.bundle)
     _check_flags(arguments, of_cache=of_cache)
@@ -115,10 +117,11 @@ def run(argv: Sequence[str]) -> int:
 
         require_matplotlib()
         ensure_folder(arguments.out)
-    if of_cache:
-        _evaluate_model(arguments)
-    else:
-        _evaluate_ferplus(arguments)
+    with training_packages():
+        if of_cache:
+            _evaluate_model(arguments)
+        else:
+            _evaluate_ferplus(arguments)
     return 0
 
 

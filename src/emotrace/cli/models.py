@@ -10,6 +10,7 @@ import tyro
 
 from emotrace.cli.arguments import Debug, Switch, parse_arguments
 from emotrace.cli.terminal import print_json, result_console, wrapped
+from emotrace.training import INSTALL_TRAINING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 PROGRAM = "emotrace models"
-DESCRIPTION = """\
+DESCRIPTION = f"""\
 List the networks that emotrace can train, or show one with its options.
 
-To train one, install the packages for it: pip install "emotrace[train]"
+Training needs more packages; in the checkout: {INSTALL_TRAINING}
 
 Examples:
   emotrace models

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from emotrace.cli.verbs import HELP_FLAGS, Verb, VerbTable, run_verb
 from emotrace.errors import TrainingError, UsageError
+from emotrace.training import INSTALL_TRAINING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +35,7 @@ def training_packages() -> Iterator[None]:
             raise
         raise TrainingError(
             f"expected the packages for training; {missing} is not installed; "
-            'run: pip install "emotrace[train]"'
+            f"run in the checkout of emotrace: {INSTALL_TRAINING}"
         ) from error
 
 
@@ -59,7 +60,7 @@ def _name_one(_: Sequence[str]) -> int:
 _VERBS = VerbTable(
     program="emotrace train",
     description=(
-        'Train a model from a recipe. Needs: pip install "emotrace[train]"\n\n'
+        f"Train a model from a recipe. Needs, in the checkout: {INSTALL_TRAINING}\n\n"
         "ARCHITECTURE is any network that 'emotrace models' lists; its help shows the\n"
         "network's own options too."
     ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 -- tyro reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -63,7 +62,7 @@ class _RunArguments:
     skip_test: Switch = False
     """Do not measure the best epoch on the test side at the end."""
     quiet: Switch = False
-    """Draw no progress bar."""
+    """Say nothing of the progress."""
     debug: Debug = False
     augment: Augmentation = "none"
     """Random changes to pictures: those of a paper, or a stronger mixture."""
@@ -148,7 +147,7 @@ def run(name: str, argv: Sequence[str]) -> int:
             recipe,
             arguments.run,
             resume=arguments.resume,
-            show_progress=not arguments.quiet and sys.stderr.isatty(),
+            show_progress=not arguments.quiet,
         )
     except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into SystemExit
         print_note(
@@ -171,8 +170,8 @@ def _show(report: FitReport) -> None:
     console.print(f"trained for {report.epochs_done} epochs: {printable(report.run)}")
     if report.best is not None and report.best_epoch is not None:
         console.print(
-            f"best by validation: epoch {report.best_epoch + 1}, {report.monitor} "
-            f"{report.best_value:.4f}"
+            f"best by validation: epoch {report.best_epoch}, counted from 0 as in its curves; "
+            f"{report.monitor} {report.best_value:.4f}"
         )
 
 

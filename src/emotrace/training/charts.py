@@ -17,6 +17,7 @@ import numpy as np
 from emotrace.errors import TrainingError
 from emotrace.labels import EMOTIONS
 from emotrace.storage import atomic_path
+from emotrace.training import INSTALL_TRAINING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,7 +49,7 @@ def require_matplotlib() -> None:
     if importlib.util.find_spec("matplotlib") is None:
         raise TrainingError(
             "expected matplotlib, which draws the pictures; it is not installed; "
-            'run: pip install "emotrace[train]"'
+            f"run in the checkout of emotrace: {INSTALL_TRAINING}"
         )
 
 

@@ -79,7 +79,8 @@ def _said_of(name: str, clips: str, facts: Mapping[str, Any]) -> str:
         (
             f"{name}: {facts['clips']:,} of {facts['clips_read']:,} {clips} are used, of "
             f"{facts['subjects']} people, with {facts['pictures']:,} pictures; in "
-            f"{facts['pictures_without_face']:,} of them no face was found"
+            f"{facts['pictures_without_face']:,} of them no face was found, which leaves "
+            f"{facts['pictures'] - facts['pictures_without_face']:,}"
         )
     ]
     left_out = facts["clips_read"] - facts["clips"]
