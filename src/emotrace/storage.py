@@ -53,9 +53,14 @@ def ensure_folder(folder: Path) -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
+        reason = error.strerror or error
+        if folder.is_file():
+            reason = "it is a file"
+        elif any(place.is_file() for place in folder.parents):
+            reason = "it lies below a file"
         raise OutputError(
-            f"expected a folder that can be written to; got {folder} ({error.strerror or error}); "
-            "choose another with -o"
+            f"expected a folder that can be written to; got {folder} ({reason}); "
+            "choose another folder with -o"
         ) from error
     return folder
 

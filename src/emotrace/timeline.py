@@ -311,6 +311,7 @@ class InputFacts:
     notes: tuple[str, ...] = field(default_factory=tuple)
     """Anything odd, in plain words: repaired times, a damaged end, a header that lies."""
     is_end_missing: bool = False
-    """The frames stop well before the end that the header promises: the copy was cut off."""
+    """The copy was cut off: the frames stop well before the end that the header promises, or a GIF
+    has no trailer."""
     header_duration_seconds: float | None = None
     """How long the header says that the pictures go on; None where it does not say."""

@@ -328,6 +328,14 @@ def test_the_card_is_readable(page_path: Path) -> None:
     assert f"<h3>Card {html.escape(EVIL)}</h3>" in own
 
 
+def test_notes_and_numbers_are_readable(tmp_path: Path) -> None:
+    inputs = make_inputs(two_faces(), threshold=0.24199761463370695)
+    inputs["summary"]["notices"] = ["use `--all` for <all> of a*b*c"]
+    own = own_html(write_report(tmp_path / "a.html", **inputs).read_text(encoding="utf-8"))
+    assert "<dd>0.242</dd>" in own
+    assert "Use <code>--all</code> for &lt;all&gt; of a*b*c" in own
+
+
 def test_shares_and_segments_are_told_apart(page_path: Path) -> None:
     assert "Segments are smoothed and merged" in own_html(page_path.read_text(encoding="utf-8"))
 
@@ -482,6 +490,38 @@ def test_uncertain_stretches_are_hatched(browser: Any, tmp_path: Path) -> None:
     assert hatched[0][0] == pytest.approx(segments[1][0], abs=12)  # happiness from 1 s on
     assert hatched[0][2] >= segments[0][3] - 1  # below the segments
     visit.check_quiet(path)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", ["A4", "Letter"])
+def test_paper_shows_the_legend_and_a_face_on_each_page(
+    browser: Any, tmp_path: Path, size: str
+) -> None:
+    path = write_report(tmp_path / "a.html", **make_inputs(unsure_faces(), threshold=0.5))
+    visit = _Visit(browser.new_page(viewport={"width": 1280, "height": 900}), path)
+    visit.page.locator(".js-plotly-plot").first.wait_for()
+    margins = dict.fromkeys(("top", "bottom", "left", "right"), "10mm")
+    paper = visit.page.pdf(format=size, margin=margins)
+    # The overview, two faces, and what the model is.
+    assert len(re.findall(rb"/Type\s*/Page\b", paper)) == 4
+    visit.page.emulate_media(media="print")
+    for name in (".swatch", ".hatched", ".thumb .bar"):
+        style = f"getComputedStyle(document.querySelector({name!r})).printColorAdjust"
+        assert visit.page.evaluate(style) == "exact"
+    visit.check_quiet(path)
+
+
+@pytest.mark.browser
+def test_an_absence_stays_empty_in_the_stacked_chart(browser: Any, page_path: Path) -> None:
+    visit = _Visit(browser.new_page(viewport={"width": 1280, "height": 900}), page_path)
+    visit.page.locator("#face-2 .chart-time").scroll_into_view_if_needed()
+    visit.page.locator("#face-2 .chart-time.js-plotly-plot").wait_for()
+    widths = visit.page.evaluate(
+        """[...document.querySelectorAll('#face-2 .chart-time .js-line')]
+            .map(line => parseFloat(getComputedStyle(line).strokeWidth))"""
+    )
+    # Areas have no outline, which would run along the bottom; valence and arousal are broken.
+    assert set(widths) == {0, 1.6}
 
 
 @pytest.mark.browser

@@ -40,6 +40,9 @@ def test_without_a_known_end_the_last_frame_is_as_long_as_the_median_one() -> No
 def test_the_end_of_a_timeline_counts_from_its_first_frame() -> None:
     table = make_table([0.5, 0.6], [{}, {}])
     assert timeline_end_seconds(table, make_facts(frame_count=2, duration_seconds=0.2)) == 0.7
+    # Without the noise of a sum: 0.72 + 0.08 is 0.7999999999999999.
+    table = make_table([0.72, 0.76], [{}, {}])
+    assert timeline_end_seconds(table, make_facts(frame_count=2, duration_seconds=0.08)) == 0.8
     empty = TIMELINE_SCHEMA.empty_table()
     assert timeline_end_seconds(empty, make_facts(frame_count=0, duration_seconds=0)) == 0.0
 

@@ -209,10 +209,10 @@ def test_help_states_the_true_default_of_smoothing(call: Call) -> None:
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        ("--detect-every 0", "detect_every of at least 1; got 0"),
-        ("--detect-every -3", "detect_every of at least 1; got -3"),
-        ("--batch-size 0", "batch_size of at least 1; got 0"),
-        ("--threads -1", "threads of at least 0; got -1"),
+        ("--detect-every 0", "expected --detect-every of at least 1; got 0"),
+        ("--detect-every -3", "--detect-every of at least 1; got -3"),
+        ("--batch-size 0", "--batch-size of at least 1; got 0"),
+        ("--threads -1", "--threads of at least 0; got -1"),
         ("--smoothing 0", "--no-smoothing turns it off"),
         ("--smoothing -1", "above 0 seconds; got -1"),
         ("--smoothing nan", "above 0 seconds; got nan"),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from emotrace.cli import app
 from tests.cli.conftest import call_process, write_sound, write_video
@@ -159,6 +160,18 @@ def test_what_is_left_of_a_damaged_video_is_analysed_and_said(
     assert "(done before)" in again.out
 
 
+def test_a_gif_that_is_cut_off_is_said_too(analyze: Call, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8)
+    pictures = [Image.fromarray(picture) for picture in noise]
+    path = tmp_path / "cut.gif"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
+    path.write_bytes(path.read_bytes()[:-500])
+    said = analyze(path)
+    assert (said.code, len(said.error_lines)) == (1, 1)
+    assert said.err.startswith(f"error: expected the whole of {path}; got 0.")
+    assert "the end is missing" in said.err
+
+
 def test_json_counts_both_and_stdout_holds_nothing_else(analyze: Call, tmp_path: Path) -> None:
     said = analyze(write_video(tmp_path / "a.mp4"), empty(tmp_path), "--json")
     value = json.loads(said.out)
@@ -174,6 +187,16 @@ def test_the_same_command_again_skips_what_is_done(analyze: Call, tmp_path: Path
     assert again.code == 0
     assert "(done before)" in again.out
     assert "(done before)" not in analyze(path, "--overwrite").out
+
+
+def test_of_several_inputs_those_done_before_take_one_line_each(
+    analyze: Call, tmp_path: Path
+) -> None:
+    inputs = [write_video(tmp_path / "a.mp4"), write_video(tmp_path / "b.mp4")]
+    assert "results in" in analyze(*inputs).out
+    lines = analyze(*inputs).out.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["a.mp4", "b.mp4", "2 inputs"]
+    assert all(line.endswith("(done before)") for line in lines[:2])
 
 
 def test_nothing_on_stdout_controls_a_terminal(analyze: Call, tmp_path: Path) -> None:

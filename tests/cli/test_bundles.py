@@ -149,10 +149,24 @@ def test_download_offline_is_one_line_for_each_file(
     monkeypatch.setattr(download, "_fetch", fail)
     said = call("bundles", "download")
     assert said.code == 1
-    assert [line.split()[4] for line in said.error_lines] == [
+    *errors, advice = said.error_lines
+    assert [line.split()[4] for line in errors] == [
         file.name for file in download.DETECTOR_FILES.values()
     ]
+    assert "bundles download --to DIR" in advice
+    assert "set EMOTRACE_HOME to it" in advice
     assert home == home_folder()
+
+
+def test_download_into_a_folder_that_cannot_be_made_asks_for_another(
+    call: Call, home: Path, tmp_path: Path
+) -> None:
+    assert home == home_folder()
+    (tmp_path / "file").touch()
+    said = call("bundles", "download", "yunet", "--to", tmp_path / "file")
+    assert (said.code, len(said.error_lines)) == (1, 1)
+    assert "choose another folder with --to" in said.err
+    assert "EMOTRACE_HOME" not in said.err
 
 
 def test_accuracy_of_results_in_another_form_is_a_dash() -> None:

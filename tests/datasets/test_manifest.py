@@ -123,3 +123,9 @@ def test_a_missing_table_says_what_was_looked_for(tmp_path: Path) -> None:
     (tmp_path / "manifest.parquet").write_bytes(b"PAR")
     with pytest.raises(DatasetError, match="Parquet table"):
         read_manifest(tmp_path)
+
+
+def test_a_folder_without_a_manifest_says_to_write_one(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(DatasetError, match=r"found a\.mp4; write manifest\.csv there, .*docs/data"):
+        read_manifest(tmp_path)

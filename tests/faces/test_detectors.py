@@ -12,8 +12,8 @@ import pytest
 import skimage.data
 
 from emotrace.errors import DetectorError, UsageError
-from emotrace.faces.association import box_iou
-from emotrace.faces.cascade import CascadeSettings, score_of_hits
+from emotrace.faces.association import box_iou, covered_share
+from emotrace.faces.cascade import CascadeSettings, one_box_per_head, score_of_hits
 from emotrace.faces.choose import DETECTORS, make_detector
 from emotrace.faces.crop import canonical_square
 from emotrace.faces.detector import best_first, resize_to_long_side
@@ -21,6 +21,7 @@ from emotrace.faces.haar import HaarDetector, HaarSettings
 from emotrace.faces.lbp import LbpDetector
 from emotrace.faces.yunet import YuNetDetector, YuNetSettings
 from emotrace.timeline import Detection
+from emotrace.video import VideoReader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,6 +182,27 @@ def test_scores_of_cascades_rise_with_the_hits() -> None:
     assert scores[0] == 0
     assert scores[2] == 0.5
     assert scores[-1] < 1
+
+
+def test_a_box_within_another_is_the_same_head_and_a_neighbour_is_not() -> None:
+    # The boy of the street clip at 2.40 s; and one head partly before another.
+    outer = Detection(box_xywh_px=(856, 656, 172, 172), score=0.75)
+    inner = Detection(box_xywh_px=(896, 688, 100, 100), score=0.75)
+    surer = Detection(box_xywh_px=(896, 688, 100, 100), score=0.9)
+    behind = Detection(box_xywh_px=(968, 640, 100, 100), score=0.6)
+    assert box_iou(outer.box_xywh_px, inner.box_xywh_px) < 0.35
+    assert one_box_per_head([inner, behind, outer]) == [outer, behind]
+    assert one_box_per_head([outer, behind, surer]) == [surer, behind]
+
+
+@pytest.mark.shared
+def test_haar_frames_a_head_once(clips_folder: Path) -> None:
+    with VideoReader(clips_folder / "crowd_1080p.mp4") as reader:
+        image = next(frame.image_rgb for frame in reader if frame.index == 60)
+    found = HaarDetector().detect(image)
+    # A boy, and a man at the left edge; the others are turned away or too dim for Haar.
+    assert len(found) == 2
+    assert any(covered_share(item.box_xywh_px, (896, 688, 100, 100)) > 0.9 for item in found)
 
 
 def test_a_small_picture_is_enlarged_only_so_far() -> None:

@@ -162,11 +162,16 @@ def test_several_at_once_all_get_the_whole_file(site: Site, tmp_path: Path) -> N
     assert [item.name for item in tmp_path.iterdir()] == [FILE.name]
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     blocker = tmp_path / "file"
     blocker.write_text("in the way")
-    with pytest.raises(DownloadError, match="EMOTRACE_HOME"):
+    with pytest.raises(DownloadError, match=r"inside, which .* choose another folder with --to$"):
         ensure_file(FILE, folder=blocker / "inside", settings=ONCE)
+    monkeypatch.setenv("EMOTRACE_HOME", str(blocker / "home"))
+    with pytest.raises(DownloadError, match=r"home, which .* set EMOTRACE_HOME"):
+        ensure_file(FILE, settings=ONCE)
 
 
 @pytest.mark.shared

@@ -252,6 +252,25 @@ def test_a_second_box_on_a_face_starts_nobody() -> None:
     assert ids(results) == [[1]] * 10
 
 
+def test_a_second_box_on_a_face_is_nobody_out_of_sight() -> None:
+    # Her twin has left: by its look, a second box on her own face could be the twin's.
+    person, twin = anna(), anna(start_xy=(240, 60))
+    tracker = FaceTracker()
+    x, y, width, height = person.box(0)
+    nested = Detection(box_xywh_px=(x + 1, y + 1, width - 2, height - 2), score=0.8)
+    for frame in range(30):
+        both = frame < 10
+        found = [person.detection(frame), twin.detection(frame) if both else nested]
+        people = [person, twin] if both else [person]
+        faces = tracker.update(
+            draw_scene(people, frame),
+            found if both or frame > 25 else found[:1],
+            timestamp_seconds=frame / FRAMES_PER_SECOND,
+            is_cut=False,
+        )
+        assert [face.face_id for face in faces] == ([1, 2] if both else [1]), frame
+
+
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_the_order_of_detections_does_not_matter(data: st.DataObject) -> None:

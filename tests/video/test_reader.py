@@ -165,6 +165,13 @@ def test_animated_gif(tmp_path: Path) -> None:
     assert not facts.is_still_image
 
 
+def test_a_length_is_written_without_the_noise_of_a_sum(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(numbered_picture(index)) for index in range(8)]
+    path = tmp_path / "clip.gif"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
+    assert read(path)[1].duration_seconds == 0.8  # 0.7 + 0.1 is 0.7999999999999999
+
+
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp", "bmp", "tiff", "gif"])
 def test_still_images_are_videos_of_one_frame(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"picture.{ending}"
@@ -228,6 +235,20 @@ def test_a_cut_file_is_read_as_far_as_it_goes(tmp_path: Path, ending: str) -> No
     assert any("the end of the file is damaged or missing" in note for note in facts.notes)
     assert facts.is_end_missing
     assert facts.header_duration_seconds == pytest.approx(2.4, abs=0.1)
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_a_gif_that_is_cut_off_is_told_from_a_whole_one(tmp_path: Path, *, is_cut: bool) -> None:
+    pictures = [Image.fromarray(noise(index)) for index in range(10)]
+    path = tmp_path / "clip.gif"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100)
+    data = path.read_bytes()
+    # Bytes of a trailer's value are found in pictures too, and after the trailer of some files.
+    path.write_bytes(data[: data.index(b";", len(data) // 2) + 1] if is_cut else data + b"\0more")
+    frames, facts = read(path)
+    assert (len(frames) < 10) is is_cut
+    assert facts.is_end_missing is is_cut
+    assert any("damaged or missing (a GIF without its trailer)" in n for n in facts.notes) is is_cut
 
 
 def test_a_long_gap_is_told(tmp_path: Path) -> None:

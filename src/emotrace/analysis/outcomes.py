@@ -90,9 +90,13 @@ def describe_damage(path: Path, summary: dict[str, Any]) -> str | None:
         return None
     found_seconds, promised_seconds = facts["duration_seconds"], facts["header_duration_seconds"]
     frames = facts.get("header_frame_count")
-    promised = f"{promised_seconds:.1f} s" + ("" if frames is None else f" ({frames} frames)")
+    if promised_seconds is None:
+        expected = f"the whole of {path}"
+    else:
+        promised = f"{promised_seconds:.1f} s" + ("" if frames is None else f" ({frames} frames)")
+        expected = f"{promised} of video in {path}, as its header promises"
     return (
-        f"expected {promised} of video in {path}, as its header promises; "
+        f"expected {expected}; "
         f"got {found_seconds:.1f} s ({facts['frame_count']} frames): the end is missing; "
         f"the results hold the first {found_seconds:.1f} s; "
         "get a whole copy and run again, or use them as they are"

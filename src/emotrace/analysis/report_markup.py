@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _HEADING: Final = re.compile(r"(#{1,6})\s+(.*?)\s*#*")
 _ITEM: Final = re.compile(r"[-*]\s+(.*)")
@@ -58,6 +58,15 @@ def markdown_html(text: str) -> str:
         part, at = _block(lines, at)
         parts.append(part)
     return "".join(parts)
+
+
+def code_html(text: str) -> str:
+    """Return a sentence with what stands in backticks as code, and nothing else marked.
+
+    >>> code_html("2 * 3 with `--all`")
+    '2 * 3 with <code>--all</code>'
+    """
+    return _with_code(text, html.escape)
 
 
 def _block(lines: Sequence[str], at: int) -> tuple[str, int]:
@@ -124,9 +133,13 @@ def _cells(line: str) -> list[str]:
 
 def _inline(text: str) -> str:
     """Escape a text and mark what is bold or code in it; in code nothing else is marked."""
+    return _with_code(text, lambda part: _emphasis(html.escape(part)))
+
+
+def _with_code(text: str, mark: Callable[[str], str]) -> str:
     parts = re.split(r"`([^`]+)`", text)
     return "".join(
-        f"<code>{html.escape(part)}</code>" if position % 2 else _emphasis(html.escape(part))
+        f"<code>{html.escape(part)}</code>" if position % 2 else mark(part)
         for position, part in enumerate(parts)
     )
 

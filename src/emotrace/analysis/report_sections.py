@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from emotrace.analysis.report_data import DISPLAY_ORDER, longest_segments
-from emotrace.analysis.report_markup import markdown_html, table_html
+from emotrace.analysis.report_markup import code_html, markdown_html, table_html
 from emotrace.video.palette import emotion_color
 
 if TYPE_CHECKING:
@@ -160,9 +160,10 @@ def face_section(
         body = (
             f'<figure><div class="chart chart-time" data-kind="time" data-face="{face_id}"'
             f' role="img" aria-label="Face {face_id}: segments, probability of each expression,'
-            ' valence and arousal over time"></div><figcaption>Drag over a stretch to zoom in; '
-            "double-click to zoom out. The curves are unsmoothed predictions, the segments what "
-            'stands out after smoothing. <button type="button" class="quiet" hidden'
+            ' valence and arousal over time"></div><figcaption><span class="screen">Drag over a '
+            "stretch to zoom in; double-click to zoom out. </span>The curves are unsmoothed "
+            "predictions, the segments what stands out after smoothing. "
+            '<button type="button" class="quiet" hidden'
             f' data-reset="{face_id}">Show the whole time</button></figcaption></figure>'
             f"{_pair_of_charts(face, is_still=False)}{pictures_html}{_segments_table(segments)}"
         )
@@ -199,8 +200,9 @@ def pictures_list(pictures: Sequence[tuple[int, float, str, float, str]], *, is_
     if is_still:
         return f"<h3>The face</h3>{listed}"
     return (
-        f'<h3>The peak of each segment</h3>{listed}<p class="sub">Choose a picture to see that '
-        "moment in the curves. The percentage is the expression's probability in that frame.</p>"
+        f'<h3>The peak of each segment</h3>{listed}<p class="sub"><span class="screen">Choose a '
+        "picture to see that moment in the curves. </span>The percentage is the expression's "
+        "probability in that frame.</p>"
     )
 
 
@@ -240,7 +242,7 @@ def model_section(summary: Mapping[str, Any], bundle_card: str) -> str:
         for key, value in summary["bundle"].items()
     }
     pairs = [
-        (key.replace("_", " ").capitalize(), str(value))
+        (key.replace("_", " ").capitalize(), f"{value:.3g}" if type(value) is float else str(value))
         for key, value in shown.items()
         if isinstance(value, str | int | float) and str(value)
     ]
@@ -384,7 +386,7 @@ def _signed(value: float | None) -> str:
 
 
 def _plain_list(items: Sequence[str]) -> str:
-    listed = "".join(f"<li>{html.escape(item)}</li>" for item in items)
+    listed = "".join(f"<li>{code_html(item)}</li>" for item in items)
     return f'<ul class="plain">{listed}</ul>'
 
 

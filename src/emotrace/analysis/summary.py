@@ -252,7 +252,7 @@ def _summarize_face(
         "face_id": track.face_id,
         "first_seen_seconds": track.start_seconds[0],
         "last_seen_seconds": track.end_seconds[-1],
-        "seconds_present": track.duration_seconds.sum(),
+        "seconds_present": round(float(track.duration_seconds.sum()), 9),  # without a sum's noise
         "frames": len(track.rows),
         "median_width_px": _median(rows["w"]),
         # Shares of frames, not of time: they say how much detection and tracking each did.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from emotrace.cli.arguments import Debug, Switch, parse_arguments
+from emotrace.cli.arguments import Debug, Switch, check_least, parse_arguments
 from emotrace.cli.signals import exit_code_of
 from emotrace.cli.terminal import print_error, print_json, print_note, result_console
 from emotrace.errors import UsageError
@@ -251,6 +251,9 @@ def _parse_share(name: str, value: str) -> float:
 
 def _settings_from(arguments: AnalyzeArguments) -> AnalysisSettings:
     model, speed = arguments.model, arguments.speed
+    check_least(1, detect_every=model.detect_every, search_every=model.search_every)
+    check_least(1, batch_size=speed.batch_size)
+    check_least(0, threads=speed.threads)
     if model.no_smoothing and model.smoothing is not None:
         raise UsageError("expected --smoothing or --no-smoothing; got both")
     if model.smoothing is not None and not 0 < model.smoothing < float("inf"):

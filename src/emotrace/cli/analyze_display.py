@@ -137,15 +137,24 @@ class AnalyzeDisplay:
         if outcome.was_there:
             title += " (done before)"
         console.print(title, style="bold")
-        for line in [*lines, *vote_lines(outcome.summary or {}, self._vote)]:
+        # Of many inputs, those that were shown by an earlier run are only named.
+        is_brief = outcome.was_there and self.total > 1
+        for line in [
+            *([] if is_brief else lines),
+            *vote_lines(outcome.summary or {}, self._vote),
+        ]:
             console.print(line)
+        if not is_brief:
+            self._show_files_and_notices(console, outcome)
+        if self._bars is not None:
+            self._bars.start()
+
+    def _show_files_and_notices(self, console: Console, outcome: InputOutcome) -> None:
         if outcome.folder is not None:
             files = f"{outcome.folder}: {_file_names(outcome.folder)}"
             console.print(wrapped(console, files, head="  results in "))
         for notice in self._new_notices(outcome.summary or {}):
             console.print(wrapped(console, notice, head="  note: "), style="yellow")
-        if self._bars is not None:
-            self._bars.start()
 
     def _new_notices(self, summary: Mapping[str, Any]) -> list[str]:
         """Return the notices to show: those of the run once, those about this input always.

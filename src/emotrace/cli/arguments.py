@@ -70,6 +70,22 @@ def parse_arguments(
         raise UsageError(f"{complaint} (see '{program} --help')") from None
 
 
+def check_least(least: int, **values: int) -> None:
+    """Check numbers that flags gave.
+
+    Args:
+        least: The least that each may be.
+        values: By the flags' names, with underscores for their dashes.
+
+    Raises:
+        UsageError: One is smaller; the message names its flag.
+    """
+    for name, value in values.items():
+        if value < least:
+            flag = "--" + name.replace("_", "-")
+            raise UsageError(f"expected {flag} of at least {least}; got {value}")
+
+
 def condense_complaint(box: str) -> str:
     """Turn the box that tyro draws around a parse error into one line.
 

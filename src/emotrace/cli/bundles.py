@@ -13,12 +13,13 @@ from emotrace.cli.arguments import Debug, Switch, parse_arguments
 from emotrace.cli.terminal import (
     print_error,
     print_json,
+    print_note,
     printable,
     result_console,
     wrapped,
 )
 from emotrace.cli.verbs import Verb, VerbTable, run_verb
-from emotrace.errors import DownloadError, EmotraceError, UsageError
+from emotrace.errors import DownloadError, EmotraceError, OutputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -168,21 +169,27 @@ def run_download(argv: Sequence[str]) -> int:
     console = result_console()
     for name in [name for name in shipped if name in arguments.names or not arguments.names]:
         console.print(f"{name}: a bundle that is here already; nothing to fetch")
-    failures = 0
+    failures, is_offline = 0, False
     for name, file in DETECTOR_FILES.items():
         if arguments.names and name not in arguments.names:
             continue
         was_there = is_available(file, folder=folder)
         is_at_home = is_available(file)
         try:
-            path = ensure_file(file, folder=folder, copy_from=home_folder())
+            path = ensure_file(file, folder=arguments.to, copy_from=home_folder())
         except DownloadError as error:
             print_error(error)
             failures += 1
+            is_offline |= not isinstance(error.__cause__, OutputError)
             continue
         state = "copied" if is_at_home else "fetched"
         state = "already there" if was_there else f"{state}, {_size(file.size_bytes)}"
         console.print(f"{name}: {state}: {printable(path)} (licence: {file.licence})")
+    if is_offline:
+        print_note(
+            f"without a network: run '{PROGRAM} download --to DIR' on a machine that has one, copy "
+            f"DIR to this one and set {HOME_VARIABLE} to it here"
+        )
     if arguments.to is not None and not failures:
         console.print(
             f"copy {printable(folder)} to the other machine and set {HOME_VARIABLE} to it there"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from emotrace.cli.arguments import Debug, Switch, parse_arguments
+from emotrace.cli.arguments import Debug, Switch, check_least, parse_arguments
 from emotrace.cli.terminal import (
     print_error,
     print_json,
@@ -189,6 +189,7 @@ def _settings_from(arguments: PrepareArguments) -> PrepareSettings:
     from emotrace.faces import CropGeometry
 
     crop, finding = arguments.crop, arguments.finding
+    check_least(1, detect_every=finding.detect_every, search_every=finding.search_every)
     return PrepareSettings(
         cropping=CropSettings(
             crop=CropGeometry(size_px=crop.size, scale=crop.scale, align=crop.align),

@@ -184,11 +184,17 @@ def require_folder(root: Path, *, title: str, looked_for: Iterable[str]) -> None
         )
 
 
-def wrong_folder(root: Path, *, title: str, looked_for: Iterable[str]) -> DatasetError:
+def wrong_folder(
+    root: Path,
+    *,
+    title: str,
+    looked_for: Iterable[str],
+    remedy: str = "give the folder that the archive was unpacked into",
+) -> DatasetError:
     """Return the error for a folder that is not this data set."""
     found = sorted(path.name + ("/" if path.is_dir() else "") for path in root.iterdir())
     shown = ", ".join(found[:6]) + (f" and {len(found) - 6} more" if len(found) > 6 else "")
     return DatasetError(
         f"expected {title} in {root}: looked for {', '.join(looked_for)}; "
-        f"found {shown or 'an empty folder'}; give the folder that the archive was unpacked into"
+        f"found {shown or 'an empty folder'}; {remedy}"
     )

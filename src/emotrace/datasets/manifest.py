@@ -108,7 +108,12 @@ def find_manifest(root: str | Path) -> Path:
         if candidate.is_file():
             return candidate
     if root.is_dir():
-        raise wrong_folder(root, title=TITLE, looked_for=FILE_NAMES)
+        raise wrong_folder(
+            root,
+            title=TITLE,
+            looked_for=FILE_NAMES,
+            remedy="write manifest.csv there, with the columns that docs/datasets.md explains",
+        )
     raise DatasetError(
         f"expected a manifest, or a folder with {' or '.join(FILE_NAMES)}, at {root}; got nothing; "
         "give the table's path"

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from emotrace.errors import DetectorError, UsageError
+from emotrace.faces.association import covered_share
 from emotrace.faces.detector import best_first, check_image, resize_to_long_side
 from emotrace.timeline import Detection
 
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 
 HITS_PER_HALVED_DOUBT: Final = 2.0
 """So many further overlapping hits halve `1 - score`; see `score_of_hits`."""
+_SAME_HEAD_SHARE: Final = 0.7
+"""A box that shares more of the smaller one's area with a better box frames the same head anew.
+
+OpenCV groups windows of about one size only: a head can come as two boxes, one within the other
+(share 1.0 in the street clip). Two heads there, one partly before the other, share 0.33 at most
+(canonical squares of YuNet's faces).
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +116,7 @@ class CascadeSweep:
             minNeighbors=settings.min_hits,
             minSize=(settings.min_face_px, settings.min_face_px),
         )
-        return best_first(
+        return one_box_per_head(
             [
                 Detection(
                     box_xywh_px=_scaled(box, scale_x, scale_y), score=score_of_hits(int(count))
@@ -116,6 +124,18 @@ class CascadeSweep:
                 for box, count in zip(boxes, np.ravel(hits), strict=True)
             ]
         )
+
+
+def one_box_per_head(detections: list[Detection]) -> list[Detection]:
+    """Drop boxes that lie in, or around, a better one of the same frame; best first."""
+    kept: list[Detection] = []
+    for detection in best_first(detections):
+        if all(
+            covered_share(detection.box_xywh_px, better.box_xywh_px) <= _SAME_HEAD_SHARE
+            for better in kept
+        ):
+            kept.append(detection)
+    return kept
 
 
 def _scaled(

@@ -110,7 +110,7 @@ def ensure_file(
     Raises:
         DownloadError: It is damaged or could not be fetched; the message says what to do.
     """
-    folder = folder or home_folder()
+    is_chosen, folder = folder is not None, folder or home_folder()
     path = folder / file.name
     if path.is_file():
         return _verified(path, file)
@@ -118,9 +118,13 @@ def ensure_file(
     try:
         ensure_folder(folder)
     except OutputError as error:
+        remedy = (
+            "choose another folder with --to"
+            if is_chosen
+            else f"set {HOME_VARIABLE} to a folder that can, or copy the file there from {url}"
+        )
         raise DownloadError(
-            f"expected to put {file.name} into {folder}, which cannot be written to; set "
-            f"{HOME_VARIABLE} to a folder that can, or copy the file there from {url}"
+            f"expected to put {file.name} into {folder}, which cannot be written to; {remedy}"
         ) from error
     if copy_from is not None and is_available(file, folder=copy_from):
         _copy(copy_from / file.name, path)

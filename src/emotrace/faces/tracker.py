@@ -258,12 +258,23 @@ class FaceTracker:
         looks: list[Appearance],
         owners: dict[int, Track],
     ) -> None:
-        """Give detections that nobody claimed to people out of sight, by their looks."""
+        """Give detections that nobody claimed to people out of sight, by their looks.
+
+        A second box on the face of somebody who is in sight is nobody's.
+        """
         taken = list(owners.values())
         people = self._lost + [
             track for track in followed if track.face_id is not None and track not in taken
         ]
-        free = [j for j in range(len(boxes)) if j not in owners]
+        free = [
+            j
+            for j, box in enumerate(boxes)
+            if j not in owners
+            and all(
+                covered_share(box, boxes[other]) <= self.settings.max_covered_share
+                for other in owners
+            )
+        ]
         costs = np.full((len(people), len(free)), IMPOSSIBLE)
         for i, track in enumerate(people):
             for k, j in enumerate(free):

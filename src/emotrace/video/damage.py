@@ -19,6 +19,8 @@ class Damage:
         self.packets = 0
         self.frames = 0
         self.read_error: str | None = None
+        self.lacks_trailer = False
+        """The block that ends a GIF is not there."""
         self._is_last_packet_corrupt = False
 
     def take_in(self, packet: Packet[VideoStream]) -> None:
@@ -38,7 +40,8 @@ class Damage:
             )
         is_missing = self.is_end_missing(header, steps, last_frame_seconds)
         if is_missing or (self._is_last_packet_corrupt and not header.is_picture):
-            reason = f" ({self.read_error})" if self.read_error else ""
+            error = "a GIF without its trailer" if self.lacks_trailer else self.read_error
+            reason = f" ({error})" if error else ""
             promised = (
                 f"; the header promises {header.end_seconds:.3f} s" if header.end_seconds else ""
             )
@@ -55,8 +58,8 @@ class Damage:
     ) -> bool:
         """Say whether the pictures stop well before the end that the header promises.
 
-        A last packet that is cut off is no proof by itself: a broadcast recorded to the last byte
-        ends so.
+        A GIF promises no length: its end is missing where its trailer is. A last packet that is cut
+        off is no proof by itself: a broadcast recorded to the last byte ends so.
 
         Args:
             header: What the file says of itself.
@@ -64,6 +67,8 @@ class Damage:
             last_frame_seconds: How long the last frame is to be shown. A screen recording may hold
                 it for minutes.
         """
+        if self.lacks_trailer:
+            return True
         if header.is_picture or header.end_seconds is None or steps.last_seconds is None:
             return False
         if header.frame_count is not None and steps.count >= header.frame_count:

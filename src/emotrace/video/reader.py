@@ -11,6 +11,7 @@ from emotrace.errors import UsageError, VideoError
 from emotrace.timeline import Frame, InputFacts
 from emotrace.video.container import open_input, pick_video_stream
 from emotrace.video.damage import Damage
+from emotrace.video.gif_end import has_gif_trailer
 from emotrace.video.header import Header
 from emotrace.video.orientation import UPRIGHT, Orientation, frame_orientation
 from emotrace.video.pixels import RgbConverter
@@ -88,6 +89,8 @@ class VideoReader:
         )
         self._steps = StepStatistics()
         self._damage = Damage()
+        is_gif = self._header.container == "gif"
+        self._damage.lacks_trailer = is_gif and not has_gif_trailer(self._path)
         self._is_started = False
         self._is_exhausted = False
         self._orientation = UPRIGHT
@@ -157,7 +160,9 @@ class VideoReader:
         duration = 0.0
         if self._steps.first_seconds is not None and self._steps.last_seconds is not None:
             span = self._steps.last_seconds - self._steps.first_seconds
-            duration = 0.0 if is_still else span + self._last_frame_seconds
+            # A sum of times need not be one of the container's clock; a nanosecond is less than
+            # any clock's tick, and more than the sum's error.
+            duration = 0.0 if is_still else round(span + self._last_frame_seconds, 9)
         return InputFacts(
             path=str(self._path),
             container=self._header.container,

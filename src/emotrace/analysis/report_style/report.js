@@ -122,7 +122,8 @@
       y: face.p[i].map((v, j) => (v === null ? (style === "stacked" && face.edge[j] ? 0 : null) : v / 1000)),
       stackgroup: style === "stacked" ? "p" : undefined,
       fillcolor: style === "stacked" ? colors[name] : undefined,
-      line: { color: colors[name], width: style === "stacked" ? 0.4 : 1.8 },
+      // Outlines of areas would run on along the bottom, through absences.
+      line: { color: colors[name], width: style === "stacked" ? 0 : 1.8 },
       connectgaps: false,
       hoverinfo: face.edge.map((e) => (e ? "skip" : "x+y+name")),
       yaxis: "y",
@@ -276,6 +277,8 @@
       // Paper is narrower than the screen and sends no resize event: 680 px are the 180 mm of A4
       // between margins of 15 mm.
       figure.layout.width = node.closest(".pair") ? 325 : 670;
+      // The heights in the style for print, which does not hold yet while the page is made ready.
+      if (node.closest(".face")) figure.layout.height = node.closest(".pair") ? 215 : 330;
     }
     const isNew = !drawn.has(node);
     drawn.add(node);
