@@ -16,8 +16,9 @@ from emotrace.datasets.items import SideName
 from emotrace.datasets.shards import CLIPS_FILE, read_arrow, write_arrow
 from emotrace.errors import BundleError, DatasetError, TrainingError, UsageError
 from emotrace.training.model_evaluation import evaluate_model
-from emotrace.training.model_predictions import ScoringRequest, is_run, predict_models
+from emotrace.training.model_predictions import ScoringRequest, predict_models
 from emotrace.training.run_export import export_zoo_run
+from emotrace.training.run_folders import is_run
 from emotrace.training.targets import TargetSettings
 from emotrace.training.zoo_fit import fit_zoo
 from emotrace.training.zoo_predictions import SetPredictions, predict_side

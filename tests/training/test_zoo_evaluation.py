@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from emotrace.errors import DatasetError, UsageError
+from emotrace.errors import DatasetError, TrainingError, UsageError
 from emotrace.labels import EMOTIONS
 from emotrace.metrics import concordance_correlation
 from emotrace.models.architecture import Head, HeadKind
 from emotrace.training.bundle_predictions import predict_bundle
+from emotrace.training.feature_cache import extract_features
 from emotrace.training.run_export import export_zoo_run
 from emotrace.training.stretches import ExampleWindows
 from emotrace.training.targets import HeadTargets
@@ -27,7 +29,8 @@ from emotrace.training.zoo_fit import fit_zoo
 from emotrace.training.zoo_predictions import SetPredictions, predict_side
 from emotrace.training.zoo_recipe import DataSettings
 from emotrace.training.zoo_run import TrainedNetwork, load_trained
-from tests.training.tiny_zoo import CLIP, IMAGE, SEQUENCE, tiny_recipe, write_cache
+from tests.training.test_zoo_features import make_extractor
+from tests.training.tiny_zoo import CLIP, IMAGE, SEQUENCE, VECTORS, tiny_recipe, write_cache
 
 NAN = float("nan")
 
@@ -77,6 +80,29 @@ def test_sequences_run_over_whole_stretches_with_their_state(
         )
 
 
+def test_steps_that_lie_apart_are_predicted_as_they_were_taught(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("emotrace.training.zoo_predictions._PIECE_STEPS", 2)
+    windows = ExampleWindows(steps=2, spacing=2)
+    trained = train(cache, tmp_path, SEQUENCE, windows=windows)
+    found = predict_side(trained, side="test", batch_size=4)
+    assert np.isfinite(found.outputs["expression"]).all()
+    assert len(found.rows) == 9 * 9
+    data = load_data(trained.record.recipe, kind=SEQUENCE.kind, heads=trained.network.heads)
+    names, source = data.train.names, data.train.source
+    for video in set(found.videos.tolist()):
+        own = found.rows[found.videos == video]
+        for start, end in ((0, 7), (8, 10)):  # a frame is missing in between
+            stretch = own[(names.frame[own] >= start) & (names.frame[own] < end)]
+            for rows in (stretch[::2], stretch[1::2]):
+                pictures = torch.from_numpy(source.read(rows)).permute(0, 3, 1, 2).float() / 255
+                with torch.no_grad():
+                    expected = trained.network(pictures[None]).outputs[0]
+                said = found.outputs["expression"][np.searchsorted(found.rows, rows)]
+                np.testing.assert_allclose(said, expected.numpy(), atol=1e-6)
+
+
 def test_networks_of_windows_predict_what_windows_reach_and_values_fill_the_rest(
     cache: Path, tmp_path: Path
 ) -> None:
@@ -123,6 +149,30 @@ def test_a_side_that_is_not_there_is_refused(cache: Path, tmp_path: Path) -> Non
     fit_zoo(recipe, tmp_path, architecture=IMAGE)
     with pytest.raises(DatasetError, match=r"expected a test side of the split .*; there is 66:34"):
         predict_side(load_trained(tmp_path, architecture=IMAGE), side="test")
+
+
+def test_data_that_is_no_longer_what_was_learned_from_is_refused(
+    cache: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "cache"
+    shutil.copytree(cache, own)
+    vectors = tmp_path / "vectors"
+    extract_features(make_extractor(0), own, vectors)
+    pictures = train(own, tmp_path / "pictures", IMAGE)
+    run = tmp_path / "run"
+    on_vectors = train(vectors, run, VECTORS)
+    predict_side(on_vectors, side="test")
+    extract_features(make_extractor(1), own, vectors, overwrite=True)
+    with pytest.raises(UsageError, match=r"those in .* are another's, or of other weights"):
+        predict_side(on_vectors, side="test")
+    with pytest.raises(TrainingError, match="has changed since; choose another run folder"):
+        fit_zoo(on_vectors.record.recipe, run, architecture=VECTORS, resume=True)
+    manifest = json.loads((own / "cache.json").read_text())
+    (own / "cache.json").write_text(json.dumps({**manifest, "note": "labels corrected"}))
+    with pytest.raises(DatasetError, match="it has changed since"):
+        evaluate_trained(pictures, side="test", repeats=10)
+    bundle = export_zoo_run(tmp_path / "pictures", tmp_path / "bundle", architecture=IMAGE)
+    assert "test" not in json.loads((bundle / "spec.json").read_text())["results"]
 
 
 # --- how it is scored ----------------------------------------------------------------------------

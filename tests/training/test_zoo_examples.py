@@ -13,7 +13,7 @@ import torch
 from emotrace.datasets.cache import CropCache, open_cache
 from emotrace.errors import DatasetError, TrainingError, UsageError
 from emotrace.models.architecture import Head, HeadKind, InputKind
-from emotrace.training.stretches import ExampleWindows, cut_stretches, cut_windows
+from emotrace.training.stretches import ExampleWindows, cut_stretches, cut_windows, keep_ends
 from emotrace.training.targets import (
     HeadTargets,
     RowLabels,
@@ -176,6 +176,53 @@ def test_a_stride_thins_what_is_learned_and_nothing_that_is_measured(
     assert (len(data.train), len(validation)) == (learned, measured)
     targets = validation.rows_with_targets
     assert len(set(targets.tolist())) == len(targets)
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+@pytest.mark.parametrize("spacing", [2, 3])
+def test_steps_that_lie_apart_measure_every_frame_once(
+    folder: Path, spacing: int, offset: Literal[0, 1]
+) -> None:
+    windows = ExampleWindows(steps=2, spacing=spacing, target_offset=offset)
+    data = load(folder, SEQUENCE, windows=windows)
+    frame = data.train.names.frame
+    reached = [row for row in data.labelled_rows("validation") if offset == 0 or frame[row] % 6]
+    for examples in (data.sides["validation"], data.whole("validation")):
+        assert sorted(examples.rows_with_targets.tolist()) == reached
+        for first, steps in zip(examples.first, examples.steps, strict=True):
+            rows = first + spacing * np.arange(steps)
+            assert (np.diff(frame[rows]) == spacing).all()
+            assert len(set(examples.names.video[rows].tolist())) == 1
+    assert set(data.sides["validation"].steps.tolist()) == {1, 2}
+    # Whole: of frames 0-4, as many as there are that far apart.
+    assert data.whole("validation").longest == -(-(5 - offset) // spacing)
+
+
+def test_short_sequences_of_steps_that_lie_apart_teach_every_frame(folder: Path) -> None:
+    data = load(folder, SEQUENCE, windows=ExampleWindows(steps=2, spacing=4, keep_short=True))
+    assert len(data.notices) == 1
+    assert len(set(data.train.rows_with_targets.tolist())) == 6 * 7
+    # Windows of frames 0 and 2 leave out frame 1 between them, too.
+    thinned = load(folder, SEQUENCE, windows=ExampleWindows(steps=2, spacing=2, stride=4))
+    assert "30 of 42 labelled training frames are learned by no example" in thinned.notices[1]
+
+
+def test_a_piece_with_targets_between_its_steps_only_is_left_out(cache: CropCache) -> None:
+    has_target = np.asarray(cache.frames.frame == 1, np.bool_)
+    apart = ExampleWindows(spacing=2)
+    whole = cut_stretches(cache, apart, has_target=has_target)
+    assert cache.frames.frame[whole.first].tolist() == [1] * 12
+    windows = cut_windows(cache, apart, steps=2, has_target=has_target, any_step=True)
+    assert cache.frames.frame[windows.first].tolist() == [1] * 12
+
+
+def test_the_example_that_ends_a_clip_need_not_begin_last(tmp_path: Path) -> None:
+    cache = open_cache(write_cache(tmp_path, clips=3, frames=5))
+    has_target = np.ones(len(cache.frames), np.bool_)
+    found = cut_stretches(cache, ExampleWindows(spacing=2), has_target=has_target)
+    assert cache.frames.frame[found.first].tolist() == [0, 1] * 3
+    ends = keep_ends(found, cache, spacing=2)
+    assert cache.frames.frame[ends.first + 2 * (ends.steps - 1)].tolist() == [4] * 3
 
 
 def test_frames_without_a_label_are_seen_unless_they_count_as_gaps(cache: CropCache) -> None:

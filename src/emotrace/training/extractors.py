@@ -12,6 +12,7 @@ from torch import Tensor
 
 from emotrace.bundle import load_bundle
 from emotrace.errors import EmotraceError, UsageError
+from emotrace.training.known_people import Known, known_by_run
 from emotrace.training.pictures import prepare_pictures
 from emotrace.training.zoo_run import RUN_FILE, load_trained
 
@@ -35,6 +36,10 @@ class Extractor(Protocol):
     def fingerprint(self) -> str:
         """SHA-256 of all that its vectors follow from."""
 
+    @property
+    def known(self) -> Known:
+        """Whom it learned from and was chosen by."""
+
     def extract(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Map `(k, height, width, channels)` uint8 crops to `(k, features)`."""
 
@@ -47,13 +52,21 @@ class NetworkExtractor:
         options: Its options: size and channels of its pictures.
         name: What to call it.
         device: Where it runs.
+        known: Whom it learned from and was chosen by; None: nobody says. Weights that were drawn
+            at random, or learned from images in general, know nobody: `Known()`.
 
     Raises:
         UsageError: The network has no features to give.
     """
 
     def __init__(
-        self, network: Network, options: Any, *, name: str, device: str | torch.device = "cpu"
+        self,
+        network: Network,
+        options: Any,
+        *,
+        name: str,
+        device: str | torch.device = "cpu",
+        known: Known | None = None,
     ) -> None:
         features: Callable[[Tensor], Tensor] | None = getattr(network, "features", None)
         if features is None or not hasattr(options, "input_size_px"):
@@ -66,6 +79,7 @@ class NetworkExtractor:
         self._options, self._device = options, torch.device(device)
         self.description = name
         self.fingerprint = _hash_network(network, options)
+        self.known = known or Known(unknown=(f"nobody says whom {name} knows",))
 
     @torch.inference_mode()
     def extract(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -96,6 +110,9 @@ class BundleExtractor:
         self._bundle = bundle
         self.description = f"outputs of the bundle {bundle.spec.name} {bundle.spec.version}"
         self.fingerprint = bundle.spec.model_sha256
+        self.known = Known(
+            unknown=(f"the bundle {bundle.spec.name} does not say whom it learned from",)
+        )
 
     def extract(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Map crops to outputs."""
@@ -126,6 +143,7 @@ def load_extractor(
             recipe.options,
             name=f"{recipe.architecture}, {trained.checkpoint.name} of epoch {trained.epochs_done}",
             device=device,
+            known=known_by_run(path, trained.record.everything),
         )
     try:
         return BundleExtractor(load_bundle(name_or_path))

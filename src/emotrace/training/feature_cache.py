@@ -3,7 +3,7 @@
 ::
 
     OUT/
-      features.json     what the vectors are: extractor, fingerprints, count
+      features.json     what the vectors are: extractor, whom it knows, fingerprints, count
       cache.json, clips.arrow, frames.arrow   the crop cache's own tables, copied
       vectors/
         part-00000.npy  (rows, features) float32: the rows with a crop, in the tables' order
@@ -159,6 +159,7 @@ def extract_features(
         "state": "incomplete",
         **made_of,
         "description": extractor.description,
+        "known": extractor.known.to_json(),
         "source": str(source.resolve()),
         "tables": hash_tables(source),
         "rows": len(rows),

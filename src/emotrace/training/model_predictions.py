@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotrace.bundle import load_bundle
-from emotrace.bundle_spec import SPEC_FILE
-from emotrace.errors import BundleError, DatasetError, UsageError
+from emotrace.errors import DatasetError, UsageError
 from emotrace.models.architecture import InputKind
 from emotrace.training.bundle_predictions import predict_bundle
 from emotrace.training.examples import require_row_shape
 from emotrace.training.feature_cache import is_feature_cache, open_features
 from emotrace.training.known_people import require_strangers
+from emotrace.training.own_data import load_own_data, open_own_data
+from emotrace.training.run_folders import is_run
 from emotrace.training.targets import TargetSettings
-from emotrace.training.zoo_data import load_data
-from emotrace.training.zoo_predictions import predict_run_on, predict_side, require_same_extractor
+from emotrace.training.zoo_predictions import predict_run_on, predict_side
 from emotrace.training.zoo_recipe import ZooRecipe
-from emotrace.training.zoo_run import RUN_FILE, TrainedNetwork, load_trained
+from emotrace.training.zoo_run import TrainedNetwork, load_trained
 from emotrace.training.zoo_sources import data_fingerprint, open_data
 
 if TYPE_CHECKING:
@@ -83,24 +83,6 @@ class ModelPredictions:
             "split": self.predictions.split,
             "notices": list(self.notices),
         }
-
-
-def is_run(model: str | Path) -> bool:
-    """Tell a run's folder from a bundle's name or folder.
-
-    Raises:
-        BundleError: It is a folder of neither.
-    """
-    folder = Path(model)
-    if (folder / RUN_FILE).is_file():
-        return True
-    # A bundle's name may be that of some folder here, too.
-    if folder.is_dir() and len(folder.parts) > 1 and not (folder / SPEC_FILE).is_file():
-        raise BundleError(
-            f"expected the folder of a run ({RUN_FILE}) or of a bundle ({SPEC_FILE}); {folder} has "
-            "neither"
-        )
-    return False
 
 
 def predict_models(
@@ -201,15 +183,7 @@ def _predict_run(
                 f"its own split holds: {own.protocol}, fold {own.fold}; leave them away"
             )
         recipe = replace(record.recipe, data=replace(own, data=_in_own_form(path, trained)))
-        opened = open_data(recipe)
-        require_same_extractor(trained, opened)
-        data = load_data(
-            recipe,
-            kind=record.architecture.kind,
-            heads=trained.network.heads,
-            matched=record.heads,
-            opened=opened,
-        )
+        data = load_own_data(trained, open_own_data(trained, recipe))
         predictions = predict_side(trained, side=request.side, data=data)
         facts = record.everything["data"]
         datasets = facts["dataset"]

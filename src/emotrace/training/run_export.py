@@ -144,6 +144,6 @@ def _results(trained: TrainedNetwork) -> dict[str, Any]:
     for side in sides:
         try:
             return {side: evaluate_trained(trained, side=side)}
-        except DatasetError:
+        except (DatasetError, UsageError):
             continue
     return {}

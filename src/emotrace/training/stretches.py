@@ -107,16 +107,17 @@ def cut_stretches(
     has_target: NDArray[np.bool_],
     longest: int | None = None,
 ) -> Found:
-    """Cut every stretch without a gap into pieces next to one another, to the last frame.
+    """Cut every stretch without a gap into pieces, so that each frame is a step of one.
 
-    Pieces without any target are left out. With `target_offset` 1 a stretch's last frame is only
-    predicted.
+    With a spacing, sequences begin at each of the stretch's first frames and take turns; each is
+    cut into pieces next to one another. Pieces without any target are left out. With
+    `target_offset` 1 a stretch's last frame is only predicted.
 
     Args:
         cache: The frames.
-        settings: Target, which frames count as gaps; steps are 1 apart.
+        settings: Spacing, target, which frames count as gaps.
         has_target: `(rows,)`: the row has some label.
-        longest: Steps of a piece at most; None leaves stretches whole.
+        longest: Steps of a piece at most; None leaves sequences whole.
     """
     usable = cache.has_crop & _inputs(cache, settings, has_target)
     if settings.detected_only:
@@ -129,29 +130,47 @@ def cut_stretches(
     starts = np.flatnonzero(usable & ~goes_on)
     ends = np.flatnonzero(usable & ~np.append(goes_on[1:], False))
     lengths = ends - starts + 1 - settings.target_offset
-    starts, lengths = starts[lengths > 0], lengths[lengths > 0]
+    # The sequence that begins at a stretch's row p has every spacing-th row from there.
+    begin = np.arange(settings.spacing)
+    lengths = (lengths[:, None] - begin + settings.spacing - 1) // settings.spacing
+    starts = (starts[:, None] + begin)[lengths > 0]
+    lengths = lengths[lengths > 0]
     limit = longest or int(lengths.max(initial=1))
     pieces = -(-lengths // limit)
     number = np.arange(int(pieces.sum())) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    first = np.repeat(starts, pieces) + number * limit
+    first = np.repeat(starts, pieces) + number * limit * settings.spacing
     steps = np.minimum(np.repeat(lengths, pieces) - number * limit, limit)
-    found = Found(first=first.astype(np.int64), steps=steps.astype(np.int64))
+    order = np.argsort(first)
+    found = Found(first=first[order].astype(np.int64), steps=steps[order].astype(np.int64))
     return _with_target(found, settings, has_target)
 
 
-def keep_ends(found: Found, cache: CropCache) -> Found:
-    """Keep the last example of each face of each clip."""
-    faces = cache.sequence[found.first]
+def keep_ends(found: Found, cache: CropCache, *, spacing: int = 1) -> Found:
+    """Keep the example of each face of each clip that ends last."""
+    order = np.argsort(found.first + (found.steps - 1) * spacing)
+    faces = cache.sequence[found.first[order]]
     is_last = np.append(faces[1:] != faces[:-1], True)[: len(faces)]
-    return Found(first=found.first[is_last], steps=found.steps[is_last])
+    kept = np.sort(order[is_last])
+    return Found(first=found.first[kept], steps=found.steps[kept])
+
+
+def spaced_sum(values: NDArray[np.int64], spacing: int) -> NDArray[np.int64]:
+    """Return `(n,)`: the sum of each value and of those that lie whole spacings before it.
+
+    >>> spaced_sum(np.array([1, 1, 0, 1, 1]), 2).tolist()
+    [1, 1, 1, 2, 2]
+    """
+    padded = np.append(values, np.zeros(-len(values) % spacing, np.int64))
+    return padded.reshape(-1, spacing).cumsum(axis=0).reshape(-1)[: len(values)]
 
 
 def _with_target(found: Found, settings: ExampleWindows, has_target: NDArray[np.bool_]) -> Found:
-    """Keep what has a target within its frames."""
-    known = np.concatenate([[0], np.cumsum(has_target)])
+    """Keep what has a target at some step."""
+    spacing = settings.spacing
+    before = np.zeros(spacing, np.int64)
+    known = np.concatenate([before, spaced_sum(has_target.astype(np.int64), spacing)])
     begin = found.first + settings.target_offset
-    end = begin + (found.steps - 1) * settings.spacing + 1
-    kept = known[end] > known[begin]
+    kept = known[begin + found.steps * spacing] > known[begin]
     return Found(first=found.first[kept], steps=found.steps[kept])
 
 

@@ -19,7 +19,14 @@ from emotrace.datasets.windows import WindowSettings
 from emotrace.errors import TrainingError, UsageError
 from emotrace.models.architecture import HeadKind, InputKind
 from emotrace.training.examples import Examples, require_examples, require_row_shape
-from emotrace.training.stretches import Found, cut_stretches, cut_windows, keep_ends
+from emotrace.training.known_people import Known, known_by_vectors, meet
+from emotrace.training.stretches import (
+    Found,
+    cut_stretches,
+    cut_windows,
+    keep_ends,
+    spaced_sum,
+)
 from emotrace.training.targets import head_targets, match_heads
 from emotrace.training.zoo_sources import open_data
 
@@ -69,6 +76,7 @@ def load_data(
     heads: Sequence[Head],
     matched: Sequence[HeadTargets] | None = None,
     opened: OpenData | None = None,
+    known: Known | None = None,
 ) -> ZooData:
     """Build the examples of a recipe for a network.
 
@@ -80,13 +88,19 @@ def load_data(
             network comes from).
         opened: The data, open already, to score and not to learn from: of its training side nothing
             is asked.
+        known: Whom the network knows through the weights that it began with. Of data that is not
+            open yet, the split is held against them, and against whom the maker of vectors knows.
 
     Raises:
         DatasetError: The data is not there, damaged, leaks, or has labels outside the set.
         UsageError: The data, the network and the recipe do not fit one another.
         TrainingError: Nothing is left to learn from.
     """
-    data = opened or open_data(recipe)
+    data, known = opened, known or Known()
+    if data is None:
+        data = open_data(recipe)
+        known = known.join(known_by_vectors(data.source))
+        data = meet(data, known, recipe.data)
     require_row_shape(kind, data.source.row_shape, data.path)
     chosen = tuple(matched or match_heads(heads, data.labels, recipe.targets))
     targets = head_targets(chosen, data.labels, recipe.targets)
@@ -116,7 +130,7 @@ def load_data(
         train=train,
         sides=sides,
         heads=chosen,
-        facts=_facts(data, train, sides, chosen, recipe),
+        facts=_facts(data, train, sides, chosen, recipe) | {"known_through": known.to_json()},
         notices=(data.split.describe(), *cutter.losses(train)),
         cutter=cutter,
     )
@@ -190,8 +204,7 @@ class Cutter:
             return Found(first=first, steps=np.ones(len(first), np.int64))
         every_step = blank.is_sequence and not blank.last_only
         # What is measured is neither thinned nor measured twice.
-        measured = steps * windows.spacing if every_step else 1
-        if every_step and windows.spacing == 1 and (windows.keep_short or not is_training):
+        if every_step and (windows.keep_short or not is_training):
             found = cut_stretches(data.cache, windows, has_target=self.has_target, longest=steps)
         else:
             found = cut_windows(
@@ -200,22 +213,22 @@ class Cutter:
                 steps=steps,
                 has_target=self.has_target,
                 any_step=every_step,
-                stride=None if is_training else measured,
+                stride=None if is_training else 1,
             )
         is_cut = windows.ends_only == "always" or (is_training and windows.ends_only == "train")
-        return keep_ends(found, data.cache) if is_cut else found
+        return keep_ends(found, data.cache, spacing=windows.spacing) if is_cut else found
 
     def losses(self, train: Examples) -> list[str]:
         """Say in plain words what of the training side no example holds."""
         is_own = self._data.rows_of("train") & self.has_target
         reached = np.zeros(len(is_own), np.bool_)
         span = (int(train.steps.max(initial=1)) - 1) * train.spacing + 1
-        edges = np.zeros(len(is_own) + 1, np.int64)
         if train.is_sequence and not train.last_only:
+            edges = np.zeros(len(is_own) + train.spacing, np.int64)
             begin = train.first + train.target_offset
             np.add.at(edges, begin, 1)
-            np.add.at(edges, np.minimum(begin + span, len(is_own)), -1)
-            reached = np.cumsum(edges[:-1]) > 0
+            np.add.at(edges, begin + train.steps * train.spacing, -1)
+            reached = spaced_sum(edges, train.spacing)[: len(is_own)] > 0
         else:
             reached[train.target_rows] = True
         lost = is_own & ~reached

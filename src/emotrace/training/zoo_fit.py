@@ -16,6 +16,7 @@ from lightning.pytorch.strategies import DDPStrategy
 from emotrace.errors import TrainingError, UsageError
 from emotrace.models.zoo import find_architecture
 from emotrace.storage import ensure_folder
+from emotrace.training.known_people import known_by_start, known_through
 from emotrace.training.processes import join_batch_norms
 from emotrace.training.sampling import evaluation_loader, training_loader
 from emotrace.training.starting import build_network, settle_folded_norms
@@ -84,7 +85,8 @@ def fit_zoo(
         architecture: The row, where it is none of the zoo's table.
 
     Raises:
-        DatasetError: The data is not there or damaged, leaks, or has labels outside the set.
+        DatasetError: The data is not there or damaged, has labels outside the set, or leaks: within
+            its split, or through networks that this one builds on.
         UsageError: Recipe, network and data do not fit one another.
         TrainingError: The run folder holds another run, or the loss stops being finite.
         OutputError: A checkpoint cannot be written; the last one stays.
@@ -139,7 +141,9 @@ def _fit_here(
     # A run that goes on has its weights; what it began with may be gone.
     network, starts = build_network(recipe, row, is_fresh=not goes_on)
     notices = [str(report).partition("\n")[0] for report in starts]
-    data = load_data(recipe, kind=row.kind, heads=network.heads)
+    before = read_run(folder, architecture=row).everything if goes_on else None
+    known = known_through(before) if before else known_by_start(recipe.start.initialise_from)
+    data = load_data(recipe, kind=row.kind, heads=network.heads, known=known)
     if goes_on:
         _require_same_data(folder, row, data)
     rank, processes = other_process() or (0, 1)
@@ -204,7 +208,9 @@ def _write_starts(folder: Path, starts: Sequence[InitialisationReport]) -> None:
 def _require_same_data(folder: Path, row: Architecture, data: ZooData) -> None:
     """Refuse to go on with data that has changed: the curve would be neither's."""
     before = read_run(folder, architecture=row).everything["data"]
-    if before.get("sha256") != data.facts["sha256"]:
+    made_by = (before.get("extractor") or {}).get("extractor")
+    is_others = made_by not in (None, data.facts["extractor"].get("extractor"))
+    if is_others or before.get("sha256") != data.facts["sha256"]:
         raise TrainingError(
             f"expected the data of the run in {folder} to go on with it; {data.facts['path']} has "
             "changed since; choose another run folder"

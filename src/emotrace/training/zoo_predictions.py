@@ -1,8 +1,10 @@
 """What a trained network says of one side of a data set, row by row.
 
 Sequence networks run over each stretch without a gap from its beginning to its end, carrying their
-state: exactly what `analyze` would have them say. Those that were taught by the last step of a
-window can be run over windows instead, each from the beginning, as in rangulov2020.
+state: exactly what `analyze` would have them say. Where their steps lie several frames apart, they
+run once from each of a stretch's first frames, so that every frame is a step once. Those that were
+taught by the last step of a window can be run over windows instead, each from the beginning, as in
+rangulov2020.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from emotrace.models.architecture import (
     SequenceOutput,
     split_outputs,
 )
+from emotrace.training.own_data import load_own_data, open_own_data, require_same_extractor
 from emotrace.training.sampling import SamplingSettings, evaluation_loader
 from emotrace.training.zoo_data import load_data
 from emotrace.training.zoo_module import as_inputs, run_network
@@ -101,22 +104,20 @@ def predict_side(
     Args:
         trained: What a run left.
         side: `validation` or `test`.
-        data: Its data, where that is open already; else the run's own recipe is followed.
+        data: Its data, where that is open already; else the run's own recipe is followed, and the
+            data must be what the run learned from.
         over: `stretches` from beginning to end; `windows` as in training; `auto`: windows for
             networks taught by the last step of one, else stretches.
         batch_size: Examples at a time; no output depends on it but for rounding.
         device: Where it runs.
 
     Raises:
-        DatasetError: The data is not there, has changed, or has no such side.
+        DatasetError: The data is not there, has changed, or has no such side; or one whom a network
+            knows that the run builds on.
+        UsageError: Its vectors have become another network's.
     """
     record = trained.record
-    data = data or load_data(
-        record.recipe,
-        kind=record.architecture.kind,
-        heads=trained.network.heads,
-        matched=record.heads,
-    )
+    data = data or load_own_data(trained, open_own_data(trained, record.recipe))
     if side not in data.sides or not len(data.sides[side]):
         raise DatasetError(
             f"expected a {side} side of the split to measure on; there is {data.notices[0]}; "
@@ -184,21 +185,6 @@ def predict_run_on(
     return replace(found, side=side)
 
 
-def require_same_extractor(trained: TrainedNetwork, data: OpenData) -> None:
-    """Refuse vectors of another network than those that a run learned from.
-
-    Raises:
-        UsageError: Saying how to make the right ones.
-    """
-    made_by = (trained.record.everything["data"].get("extractor") or {}).get("extractor")
-    given = getattr(data.source, "record", {}).get("extractor")
-    if made_by is not None and given is not None and made_by != given:
-        raise UsageError(
-            f"expected vectors of the network that the run learned from; those in {data.path} are "
-            "another's, or of other weights; make them with 'emotrace train features'"
-        )
-
-
 def places_of(names: RowNames, rows: NDArray[np.int64]) -> RowPlaces:
     """Return where rows of the data lie in their videos."""
     seconds = np.full(len(rows), np.nan) if names.seconds is None else names.seconds[rows]
@@ -253,14 +239,15 @@ def _run_stretches(
         for begin in range(0, int(steps.max()), _PIECE_STEPS):
             step = np.arange(begin, min(begin + _PIECE_STEPS, int(steps.max())))
             # Past a stretch's end its last row is given again; nothing of that is kept.
-            read = first[:, None] + np.minimum(step, steps[:, None] - 1)
+            read = first[:, None] + np.minimum(step, steps[:, None] - 1) * examples.spacing
             given = examples.source.read(read.reshape(-1))
             shaped = given.reshape(*read.shape, *examples.source.row_shape)
             inputs = as_inputs(torch.from_numpy(shaped).to(device), examples.kind, options)
             said: SequenceOutput = network(inputs, state)
             state = said.state
             is_own = step < steps[:, None]
-            rows.append((first[:, None] + step + examples.target_offset)[is_own])
+            said_of = first[:, None] + step * examples.spacing + examples.target_offset
+            rows.append(said_of[is_own])
             outputs.append(said.outputs.float().cpu()[torch.from_numpy(is_own)])
     return np.concatenate(rows), torch.cat(outputs)
 
