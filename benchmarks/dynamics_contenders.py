@@ -69,6 +69,8 @@ class Task:
     name: str
     baseline: str
     """The contender that the others' differences are taken from."""
+    control: str
+    """One that has all that the others have but time; their differences are taken from it too."""
     contenders: tuple[Contender, ...]
     """In the order of training: what makes features comes before what reads them."""
 
@@ -110,8 +112,8 @@ SCALES: Final = {
         affect=People(clips=(150, 15, 20), stills=(300, 30, 0), **_AFFECT_PICTURES),
     ),
     "full": Scale(
-        orders=People(clips=(100, 15, 40), stills=(400, 30, 0), **_ORDER_PICTURES),
-        affect=People(clips=(300, 30, 40), stills=(800, 50, 0), **_AFFECT_PICTURES),
+        orders=People(clips=(100, 55, 40), stills=(400, 30, 0), **_ORDER_PICTURES),
+        affect=People(clips=(600, 40, 60), stills=(2000, 60, 0), **_AFFECT_PICTURES),
         seeds=(0, 1, 2),
     ),
 }
@@ -163,7 +165,7 @@ _ORDERS: Final = (
         architecture="compact-gru",
         augmentation=MIRRORED,
         options={**TRUNK, "classes": CLASSES, "width": 64},
-        epochs=10,
+        epochs=24,
         sees_time=True,
         starts_from="expression-cnn",
         windows=_WHOLE_CLIP,
@@ -206,9 +208,9 @@ _AFFECT: Final = (
     _affect_on_vectors("vectors-gru", "gru"),
 )
 
-TASKS: Final = (
-    Task(name="orders", baseline="frame-cnn", contenders=_ORDERS),
-    Task(name="affect", baseline="frame-cnn", contenders=_AFFECT),
+TASKS: Final = tuple(
+    Task(name=name, baseline="frame-cnn", control="vectors-one-step", contenders=contenders)
+    for name, contenders in (("orders", _ORDERS), ("affect", _AFFECT))
 )
 
 

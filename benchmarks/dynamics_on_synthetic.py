@@ -164,7 +164,12 @@ def run_task(
         for name, predictions in found.items():
             said[name][seed] = predictions
     networks = {one.name: score(task, one, said) for one in task.contenders if one.is_measured}
-    return {"baseline": task.baseline, "training": training, "networks": networks}
+    return {
+        "baseline": task.baseline,
+        "control": task.control,
+        "training": training,
+        "networks": networks,
+    }
 
 
 def score(task: Task, contender: Contender, said: Predicted) -> dict[str, Any]:
@@ -172,9 +177,9 @@ def score(task: Task, contender: Contender, said: Predicted) -> dict[str, Any]:
     is_orders = task.name == "orders"
     measure = video_accuracy if is_orders else mean_ccc
     describe = describe_orders if is_orders else describe_affect
-    own, base = (
+    own, base, control = (
         {seed: as_videos(one) if is_orders else one for seed, one in said[name].items()}
-        for name in (contender.name, task.baseline)
+        for name in (contender.name, task.baseline, task.control)
     )
     found = {
         "architecture": contender.architecture,
@@ -182,28 +187,37 @@ def score(task: Task, contender: Contender, said: Predicted) -> dict[str, Any]:
         **summarise(measure, own),
         "each_seed": {str(seed): describe(one) for seed, one in said[contender.name].items()},
     }
-    if contender.name != task.baseline:
-        found["less_baseline"] = {
-            **summarise(measure, own, base),
-            "each_seed": {str(seed): compare_predictions(own[seed], base[seed]) for seed in own},
-        }
+    for key, name, other in (
+        ("less_baseline", task.baseline, base),
+        ("less_control", task.control, control),
+    ):
+        if contender.name not in (task.baseline, name):
+            found[key] = {
+                **summarise(measure, own, other),
+                "each_seed": {
+                    str(seed): compare_predictions(own[seed], other[seed]) for seed in own
+                },
+            }
     return found
 
 
 def show(task: str, found: dict[str, Any]) -> None:
     """Print a task's table."""
+    columns = {"less_baseline": found["baseline"], "less_control": found["control"]}
     what = f"accuracy over videos, chance {1 / CLASSES:.2f}" if task == "orders" else "mean CCC"
     print(f"\n{task}: {what}")
-    print(f"  {'network':<24} time  mean ± sd        95 % over subjects   less {found['baseline']}")
+    heads = "".join(f"{'less ' + name:<27}" for name in columns.values())
+    print(f"  {'network':<24} time  mean ± sd        95 % over subjects   {heads.rstrip()}")
     for name, row in found["networks"].items():
         low, high = row["interval_95"]
         text = f"  {name:<24} {'yes' if row['sees_time'] else 'no':<5} {row['mean']:.3f} ± "
         text += f"{row['sd']:.3f}    {low:.3f} to {high:.3f}"
-        if "less_baseline" in row:
-            less = row["less_baseline"]
-            low, high = less["interval_95"]
-            text += f"       {less['mean']:+.3f} ({low:+.3f} to {high:+.3f})"
-        print(text)
+        text += "       "
+        for key in columns:
+            if key in row:
+                low, high = row[key]["interval_95"]
+                text += f"{row[key]['mean']:+.3f} ({low:+.3f} to {high:+.3f})".ljust(27)
+        print(text.rstrip())
 
 
 @contextlib.contextmanager

@@ -179,7 +179,7 @@ def test_the_benchmark_trains_and_scores_both_tasks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script, contenders = load("dynamics_on_synthetic"), load("dynamics_contenders")
-    wanted = {"frame-cnn", "expression-cnn", "vectors-gru", "compact-gru"}
+    wanted = {"frame-cnn", "expression-cnn", "vectors-one-step", "vectors-gru", "compact-gru"}
     tasks = [
         dataclasses.replace(
             task,
@@ -210,4 +210,6 @@ def test_the_benchmark_trains_and_scores_both_tasks(
     compared = orders["compact-gru"]["less_baseline"]["each_seed"]["0"]["heads"]["expression"]
     assert compared["mcnemar_over_videos"]["n"] == 2 * 4
     assert affect["vectors-gru"]["less_baseline"]["subjects"] == 2
+    assert affect["vectors-gru"]["less_control"]["subjects"] == 2
+    assert "less_control" not in affect["vectors-one-step"]
     assert {"valence", "arousal"} <= set(affect["frame-cnn"]["each_seed"]["0"])
