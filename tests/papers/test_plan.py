@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
 from emotrace.errors import UsageError
+from emotrace.papers.catalogue import find_paper
 from emotrace.papers.plan import Step, Training, check_plan
 from tests.papers.toy import TOY
+
+if TYPE_CHECKING:
+    from emotrace.papers.plan import ScaleName
 
 
 def test_a_plan_in_another_order_is_refused() -> None:
@@ -37,3 +43,13 @@ def test_a_fingerprint_follows_settings_and_needs() -> None:
     assert longer.fingerprint(needs) != same
     assert training.fingerprint({**needs, "faces": "y"}) != same
     assert training.fingerprint({**needs, "counts": "y"}) == same
+
+
+@pytest.mark.parametrize("name", ["abdullah2020", "tzirakis2021", "salinas2018"])
+@pytest.mark.parametrize("scale", ["smoke", "small"])
+def test_drawn_data_sets_show_people_of_their_own(name: str, scale: ScaleName) -> None:
+    """What is learned from one of them begins training on another, or is measured there."""
+    seeds = [
+        {one.seed for one in dataset.synthetic_sets(scale)} for dataset in find_paper(name).datasets
+    ]
+    assert all(not first & second for first, second in itertools.combinations(seeds, 2))
