@@ -16,6 +16,7 @@ from emotrace.datasets.shards import CLIPS_FILE, read_arrow, write_arrow
 from emotrace.errors import DatasetError
 from emotrace.training.extractors import NetworkExtractor, load_extractor
 from emotrace.training.feature_cache import FEATURES_FILE, extract_features
+from emotrace.training.known_people import known_by_start
 from emotrace.training.model_predictions import ScoringRequest, predict_models
 from emotrace.training.zoo_evaluation import evaluate_trained
 from emotrace.training.zoo_fit import fit_zoo
@@ -242,3 +243,10 @@ def test_what_is_not_recorded_is_said_to_be_unproven(
     extract_features(made, cache, tmp_path / "own")
     run = train(VECTORS, fold(tmp_path / "own", 2), tmp_path / "n")
     assert "made here" in "".join(read_json(run / RUN_FILE)["notices"])
+
+
+def test_a_bundle_of_ferplus_knows_nobody_elsewhere(tmp_path: Path) -> None:
+    known = known_by_start(Path("default"))
+    assert known.unknown == ()
+    assert [one.datasets for one in known.met] == [("ferplus",)]
+    assert "do not say" in known_by_start(tmp_path / "weights.pt").unknown[0]

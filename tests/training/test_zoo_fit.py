@@ -136,6 +136,7 @@ def test_the_same_recipe_repeats_bit_for_bit_and_another_seed_does_not(
     assert curve(tmp_path / "other")[0]["loss"] != curve(uninterrupted)[0]["loss"]
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # on a single core
 def test_readers_beside_training_change_nothing(cache: Path, tmp_path: Path) -> None:
     recipe = tiny_recipe(IMAGE, cache)
     fit_zoo(recipe, tmp_path / "none", architecture=IMAGE)

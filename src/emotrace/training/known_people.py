@@ -4,7 +4,8 @@ Scores on either are too good. A run's record names both, so that they are found
 the same data set. A run knows through others, too: through the network that made its vectors, and
 through the one whose weights it began with. Both pass on what their own records say.
 
-Not followed: bundles and files of weights, which say nothing of people (notices say NOT PROVEN);
+Not followed: files of weights, and bundles but those of `emotrace train default`, which say nothing
+of people (notices say NOT PROVEN);
 networks for images in general (ImageNet), which are taken to know nobody; and the same people or
 pictures under the names of two data sets.
 """
@@ -15,10 +16,12 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from emotrace.bundle import find_bundles
+from emotrace.bundle_spec import read_spec
 from emotrace.datasets import manifest
 from emotrace.datasets.catalogue import DATASETS
 from emotrace.datasets.items import SideName  # noqa: TC001 -- from_plain reads types at run time
-from emotrace.errors import DatasetError
+from emotrace.errors import BundleError, DatasetError
 from emotrace.training.plain_values import from_plain, to_plain
 from emotrace.training.starting import IMAGENET
 from emotrace.training.zoo_checkpoints import CHECKPOINT_FOLDER
@@ -133,12 +136,42 @@ def known_by_start(start: Path | None) -> Known:
     """
     if start is None or str(start) == IMAGENET:
         return Known()
+    of_bundle = _known_by_bundle(start)
+    if of_bundle is not None:
+        return of_bundle
     is_checkpoint = start.is_file() and start.resolve().parent.name == CHECKPOINT_FOLDER
     folder = start.resolve().parents[1] if is_checkpoint else start
     try:
         return known_by_run(folder, json.loads((folder / RUN_FILE).read_text("utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return Known(unknown=(f"the weights from {start} do not say whom they know",))
+
+
+def _known_by_bundle(start: Path) -> Known | None:
+    """Return whom a bundle of `emotrace train default` knows: FER+'s, who have no names.
+
+    None: it is none of those; what other bundles learned from, their specs do not say.
+    """
+    named = {folder.name: folder for folder in find_bundles()}
+    folder = start if start.exists() else named.get(str(start), start)
+    try:
+        spec = read_spec(folder)
+        training: dict[str, Any] = dict(spec.results["training"])
+        fingerprint, recipe = training["data_sha256"], training["recipe"]
+    except (BundleError, KeyError, TypeError):
+        return None
+    if "ferplus_classes" not in recipe.get("network", {}):
+        return None
+    met = Acquaintances(
+        network=f"the bundle {spec.name}",
+        datasets=("ferplus",),
+        fingerprint=str(fingerprint),
+        split="official",
+        chosen_on="validation",
+        learned=None,
+        chosen=None,
+    )
+    return Known(met=(met,))
 
 
 def known_by_vectors(source: object) -> Known:
