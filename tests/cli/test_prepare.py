@@ -63,7 +63,7 @@ def test_selections_and_options_reach_the_reader(call: Call, root: Path, tmp_pat
         (["ferplus", "ROOT", "OUT", "--option", "colour=red"], "got 'colour'"),
         (["ferplus", "ROOT", "OUT", "--option", "red"], "NAME=VALUE; got 'red'"),
         (["ferplus", "ROOT", "OUT", "--size", "0"], "size_px >= 1"),
-        (["ferplus", "ROOT", "OUT", "--detect-every", "0"], "detect_every of at least 1"),
+        (["ferplus", "ROOT", "OUT", "--detect-every", "0"], "--detect-every of at least 1"),
         (["ferplus", "ROOT", "OUT", "--detector", "eyes"], "got 'eyes'"),
         (["ferplus", "ROOT"], "OUT"),
     ],
