@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from emotrace.bundle_prior import softmax
 from emotrace.metrics import bootstrap_over_groups, concordance_correlation, paired_bootstrap
 from emotrace.training.zoo_evaluation import score_predictions
 
@@ -33,11 +34,9 @@ def as_videos(predictions: SetPredictions) -> SetPredictions:
     name = target.head.name
     logits = predictions.outputs[name].astype(np.float64)
     said = np.isfinite(logits).all(axis=1)
-    shifted = np.exp(logits - np.where(said, logits.max(axis=1), 0)[:, None])
-    probabilities = shifted / shifted.sum(axis=1, keepdims=True)
     videos, first, video = np.unique(predictions.videos, return_index=True, return_inverse=True)
     sums = np.zeros((len(videos), logits.shape[1]))
-    np.add.at(sums, video[said], probabilities[said])
+    np.add.at(sums, video[said], softmax(logits[said]))
     with np.errstate(divide="ignore", invalid="ignore"):
         means = np.log(sums / sums.sum(axis=1, keepdims=True))
     return replace(

@@ -33,6 +33,7 @@ it is the same (17 to 19 %). YuNet draws large faces larger: the median scale is
 """
 
 _MAX_CANDIDATES: Final = 5000
+"""Candidate boxes kept before overlaps are removed; OpenCV's own default."""
 
 _LEAST_SIDE_PX: Final = 64
 """Least width and height that the network is given.
@@ -43,7 +44,6 @@ size and of score 1 come out, and in each such picture when that memory is fille
 purpose. With 64 px on each side or more it never happened (16 sizes, five kinds of junk, eight
 rounds).
 """
-"""Candidate boxes kept before overlaps are removed; OpenCV's own default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,8 +44,9 @@ from emotrace.training.default_onnx import (
 )
 from emotrace.training.evaluation import evaluate_ferplus
 from emotrace.training.face_head import with_face_head
-from emotrace.training.fit import LAST_CHECKPOINT, RUN_FILE, count_epochs, load_averaged_network
+from emotrace.training.fit import LAST_CHECKPOINT, count_epochs, load_averaged_network
 from emotrace.training.recipe import AugmentationSettings, DefaultRecipe
+from emotrace.training.run_folders import RUN_FILE
 from emotrace.version import __version__
 
 if TYPE_CHECKING:

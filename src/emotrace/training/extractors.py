@@ -14,7 +14,8 @@ from emotrace.bundle import load_bundle
 from emotrace.errors import EmotraceError, UsageError
 from emotrace.training.known_people import Known, known_by_run
 from emotrace.training.pictures import prepare_pictures
-from emotrace.training.zoo_run import RUN_FILE, load_trained
+from emotrace.training.run_folders import RUN_FILE
+from emotrace.training.zoo_run import load_trained
 
 if TYPE_CHECKING:
     from collections.abc import Callable

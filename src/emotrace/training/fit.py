@@ -30,6 +30,7 @@ from emotrace.training.batches import (
     training_loader,
 )
 from emotrace.training.module import ExpressionModule
+from emotrace.training.run_folders import RUN_FILE
 from emotrace.training.zoo_run import git_commit
 from emotrace.version import __version__
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
     from emotrace.training.recipe import DefaultRecipe
 
-RUN_FILE = "run.json"
 LAST_CHECKPOINT = "last.ckpt"
 
 

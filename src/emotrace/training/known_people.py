@@ -5,9 +5,8 @@ the same data set. A run knows through others, too: through the network that mad
 through the one whose weights it began with. Both pass on what their own records say.
 
 Not followed: files of weights, and bundles but those of `emotrace train default`, which say nothing
-of people (notices say NOT PROVEN);
-networks for images in general (ImageNet), which are taken to know nobody; and the same people or
-pictures under the names of two data sets.
+of people (notices say NOT PROVEN); networks for images in general (ImageNet), which are taken to
+know nobody; and the same people or pictures under the names of two data sets.
 """
 
 from __future__ import annotations
@@ -16,16 +15,15 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from emotrace.bundle import find_bundles
 from emotrace.bundle_spec import read_spec
 from emotrace.datasets import manifest
 from emotrace.datasets.catalogue import DATASETS
 from emotrace.datasets.items import SideName  # noqa: TC001 -- from_plain reads types at run time
 from emotrace.errors import BundleError, DatasetError
 from emotrace.training.plain_values import from_plain, to_plain
-from emotrace.training.starting import IMAGENET
+from emotrace.training.run_folders import RUN_FILE
+from emotrace.training.starting import IMAGENET, place_of
 from emotrace.training.zoo_checkpoints import CHECKPOINT_FOLDER
-from emotrace.training.zoo_run import RUN_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,6 +126,11 @@ def known_through(everything: dict[str, Any]) -> Known:
     return Known(unknown=(f"an older run does not say whom the weights from {start} know",))
 
 
+def known_behind(everything: dict[str, Any], source: object) -> Known:
+    """Return whom a run knows through others, where the rows that it reads may be vectors."""
+    return known_through(everything).join(known_by_vectors(source))
+
+
 def known_by_start(start: Path | None) -> Known:
     """Return whom the weights know that a training begins with.
 
@@ -152,10 +155,8 @@ def _known_by_bundle(start: Path) -> Known | None:
 
     None: it is none of those; what other bundles learned from, their specs do not say.
     """
-    named = {folder.name: folder for folder in find_bundles()}
-    folder = start if start.exists() else named.get(str(start), start)
     try:
-        spec = read_spec(folder)
+        spec = read_spec(place_of(start))
         training: dict[str, Any] = dict(spec.results["training"])
         fingerprint, recipe = training["data_sha256"], training["recipe"]
     except (BundleError, KeyError, TypeError):
@@ -238,7 +239,7 @@ def meet(data: OpenData, known: Known, settings: DataSettings) -> OpenData:
     doubts = [f"NOT PROVEN who is new: {text}" for text in known.unknown]
     splits: list[str] = []
     for one in known.met:
-        shared = set(one.datasets) & _datasets_of(data)
+        shared = set(one.datasets) & set(data.datasets)
         if not shared:
             continue  # names of people and clips say nothing across data sets
         found = list(_find_known(one, data, settings))
@@ -264,10 +265,6 @@ def meet(data: OpenData, known: Known, settings: DataSettings) -> OpenData:
         return data
     split = replace(data.split, remarks=(*data.split.remarks, *remarks))
     return replace(data, split=split)
-
-
-def _datasets_of(data: OpenData) -> set[str]:
-    return {"ferplus"} if data.cache is None else set(data.cache.clips["dataset"])
 
 
 def _find_known(one: Acquaintances, data: OpenData, settings: DataSettings) -> Iterator[str]:
@@ -296,7 +293,6 @@ def require_strangers(
     name: str | Path,
     trained: TrainedNetwork,
     data: OpenData,
-    datasets: list[str],
     predictions: SetPredictions,
 ) -> list[str]:
     """Refuse to score a run on people or clips that it knows; say what is not proven.
@@ -308,7 +304,6 @@ def require_strangers(
         name: Of the run, for messages.
         trained: The run.
         data: Data that it did not learn from.
-        datasets: Names of the data sets in it.
         predictions: What the run says of it.
 
     Returns:
@@ -319,10 +314,10 @@ def require_strangers(
     """
     everything = trained.record.everything
     own = _own_acquaintances(everything, f"the run {name}")
-    through = known_through(everything).join(known_by_vectors(data.source))
+    through = known_behind(everything, data.source)
     notices = [f"{name}: NOT PROVEN who is new to it: {text}" for text in through.unknown]
     for one in (own, *through.met):
-        if not set(one.datasets) & set(datasets):
+        if not set(one.datasets) & set(data.datasets):
             continue  # names of people and clips say nothing across data sets
         who = one.network if one is own else f"{one.network}, which the run {name} builds on,"
         _require_others(

@@ -234,12 +234,11 @@ def _predict_elsewhere(
         )
     recipe = replace(trained.record.recipe, data=settings)
     data = open_data(recipe, whole=request.side == "whole")
-    datasets = ["ferplus"] if data.cache is None else sorted(set(data.cache.clips["dataset"]))
     predictions = predict_run_on(
         trained, data, side=request.side, ignore_other_labels=request.targets.ignore_other_labels
     )
-    notices = require_strangers(name, trained, data, datasets, predictions)
-    return predictions, datasets, (*notices, *_framing_notices(name, trained, data))
+    notices = require_strangers(name, trained, data, predictions)
+    return predictions, data.datasets, (*notices, *_framing_notices(name, trained, data))
 
 
 def _framing_notices(name: str | Path, trained: TrainedNetwork, data: OpenData) -> list[str]:
@@ -275,7 +274,6 @@ def _predict_bundle(name: str | Path, request: ScoringRequest) -> ModelPredictio
     predictions = predict_bundle(
         name, settings, side=request.side, targets=request.targets, prior=request.prior
     )
-    datasets = ["ferplus"] if data.cache is None else sorted(set(data.cache.clips["dataset"]))
     cost = bundle.spec.results.get("cost", {})
     notice = (
         f"{name}: a bundle does not say whom it learned from, so that nothing proves these people "
@@ -285,7 +283,7 @@ def _predict_bundle(name: str | Path, request: ScoringRequest) -> ModelPredictio
         name=str(name),
         is_run=False,
         predictions=predictions,
-        datasets=tuple(datasets),
+        datasets=tuple(data.datasets),
         fingerprint=data.fingerprint,
         parameters=cost.get("parameters"),
         epochs=None,

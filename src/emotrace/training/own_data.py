@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from emotrace.errors import DatasetError, UsageError
-from emotrace.training.known_people import known_by_vectors, known_through, meet
+from emotrace.training.known_people import known_behind, meet
 from emotrace.training.zoo_data import load_data
 from emotrace.training.zoo_sources import open_data
 
@@ -36,8 +36,7 @@ def open_own_data(trained: TrainedNetwork, recipe: ZooRecipe) -> OpenData:
             "train again, or give data that it did not learn from"
         )
     require_same_extractor(trained, data)
-    known = known_through(everything).join(known_by_vectors(data.source))
-    return meet(data, known, recipe.data)
+    return meet(data, known_behind(everything, data.source), recipe.data)
 
 
 def load_own_data(trained: TrainedNetwork, data: OpenData) -> ZooData:

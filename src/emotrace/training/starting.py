@@ -120,10 +120,16 @@ def _prefix(part: str) -> str:
     return f"{part.rstrip('.')}." if part else ""
 
 
+def place_of(path: Path) -> Path:
+    """Return the folder of the bundle that is named where nothing lies at a path; else the path."""
+    if path.exists():
+        return path
+    return {folder.name: folder for folder in find_bundles()}.get(str(path), path)
+
+
 def _weight_file(path: Path) -> Path:
     """Return the file of weights in a run or a bundle, which may be named; a file is its own."""
-    if not path.exists():
-        path = {folder.name: folder for folder in find_bundles()}.get(str(path), path)
+    path = place_of(path)
     if not path.is_dir():
         return path
     candidates = (

@@ -325,7 +325,7 @@ def _facts(
         "examples": {"train": len(train)} | {side: len(found) for side, found in sides.items()},
         "split": data.split.to_json() if data.cache is not None else data.split.describe(),
         "crop": None if data.cache is None else data.cache.manifest["cropping"]["crop"],
-        "dataset": sorted(set(data.cache.clips["dataset"])) if data.cache else ["ferplus"],
+        "dataset": data.datasets,
         "extractor": {name: made_by[name] for name in ("description", "extractor") if made_by},
         "frame_seconds": _frame_seconds(data),
         "class_shares": _class_shares(train, heads, recipe),

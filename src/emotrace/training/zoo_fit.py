@@ -37,7 +37,7 @@ from emotrace.training.zoo_progress import TrainingProgress
 from emotrace.training.zoo_run import read_run, write_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from emotrace.models.architecture import Architecture, Network
     from emotrace.models.initialisation import InitialisationReport
@@ -144,8 +144,8 @@ def _fit_here(
     before = read_run(folder, architecture=row).everything if goes_on else None
     known = known_through(before) if before else known_by_start(recipe.start.initialise_from)
     data = load_data(recipe, kind=row.kind, heads=network.heads, known=known)
-    if goes_on:
-        _require_same_data(folder, row, data)
+    if before:
+        _require_same_data(folder, before["data"], data)
     rank, processes = other_process() or (0, 1)
     loader = _training_loader(recipe, data, rank, processes)
     _settle(network, starts, loader, recipe, row)
@@ -205,9 +205,8 @@ def _write_starts(folder: Path, starts: Sequence[InitialisationReport]) -> None:
         (folder / INITIALISATION_FILE).write_text(f"{text}\n", encoding="utf-8")
 
 
-def _require_same_data(folder: Path, row: Architecture, data: ZooData) -> None:
+def _require_same_data(folder: Path, before: Mapping[str, Any], data: ZooData) -> None:
     """Refuse to go on with data that has changed: the curve would be neither's."""
-    before = read_run(folder, architecture=row).everything["data"]
     made_by = (before.get("extractor") or {}).get("extractor")
     is_others = made_by not in (None, data.facts["extractor"].get("extractor"))
     if is_others or before.get("sha256") != data.facts["sha256"]:

@@ -16,6 +16,7 @@ import torch
 from emotrace.errors import TrainingError
 from emotrace.models.zoo import find_architecture
 from emotrace.storage import atomic_path
+from emotrace.training.run_folders import RUN_FILE
 from emotrace.training.targets import HeadTargets
 from emotrace.training.zoo_checkpoints import (
     BEST_CHECKPOINT,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from emotrace.models.architecture import Architecture, Network
 
-RUN_FILE: Final = "run.json"
 RUN_FORMAT: Final = 1
 _NETWORK_PREFIX: Final = "network."
 

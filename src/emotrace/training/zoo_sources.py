@@ -53,6 +53,11 @@ class OpenData:
     fingerprint: str
     """SHA-256 of the tables, which hold a hash of every picture."""
 
+    @property
+    def datasets(self) -> list[str]:
+        """Names of the data sets in it, sorted."""
+        return ["ferplus"] if self.cache is None else sorted(set(self.cache.clips["dataset"]))
+
     def rows_of(self, side: SideName) -> NDArray[np.bool_]:
         """Return `(rows,)`: the row belongs to a side of the split.
 
