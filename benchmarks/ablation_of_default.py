@@ -1,11 +1,12 @@
 """What each ingredient of the default recipe gives: short trainings that each leave one out.
 
-    python benchmarks/ablation_of_default.py ../shared/data WORK_FOLDER [--epochs 12] [--seeds 0]
+    python benchmarks/ablation_of_default.py ../shared/data WORK_FOLDER --teachers RUN [RUN ...]
 
-Every variant trains for the same number of epochs on 32 x 32 faces (the full recipe's first half
-does too), on nothing else than the training split, and is scored on validation: what is compared is
-the ingredient, not the level, which a short schedule on small faces cannot reach. A variant that is
-finished in WORK_FOLDER is not trained again. Prints Markdown; writes `ablation.json` there.
+Every variant trains for the same number of epochs on 32 x 32 faces (the full recipe begins so too),
+on nothing else than the training split, and is scored on validation: what is compared is the
+ingredient, not the level, which a short schedule on small faces cannot reach. All learn from the
+same teachers; without `--teachers` none has one. A variant that is finished in WORK_FOLDER is not
+trained again. Prints Markdown; writes `ablation.json` there.
 """
 
 from __future__ import annotations
@@ -21,12 +22,20 @@ import torch
 from emotrace.datasets.ferplus import argmax_labels, load_ferplus, vote_shares
 from emotrace.labels import EMOTIONS
 from emotrace.metrics import accuracy, kl_divergence, unweighted_average_recall
-from emotrace.models.compact_options import CompactNetOptions
 from emotrace.training.augmentation import augment
 from emotrace.training.fit import LAST_CHECKPOINT, count_epochs, fit, load_averaged_network
-from emotrace.training.recipe import MILD_AUGMENTATION, AugmentationSettings, DefaultRecipe
+from emotrace.training.recipe import AugmentationSettings, DefaultRecipe
+from emotrace.training.teaching import load_teachers
 
 SIZE_PX = 32
+WHOLE = "the whole recipe"
+STRONG_AUGMENTATION = AugmentationSettings(
+    scale=(0.83, 1.2), rotation_degrees=16, shift_fraction=0.09, shear_degrees=5,
+    contrast=(0.7, 1.3), brightness=0.15, gamma=(0.6, 1.7), side_light_probability=0.12,
+    blur_probability=0.1, low_resolution_probability=0.15, noise_probability=0.1,
+    jpeg_probability=0.2, erase_probability=0.3, mixup_probability=0.3,
+)  # fmt: skip
+"""What the recipe did to faces before it was found to learn too little of them."""
 PERTURBED = AugmentationSettings(
     scale=(0.8, 1.25), rotation_degrees=20, shift_fraction=0.1, flip_probability=0.0,
     side_light_probability=0.3, blur_probability=0.3, low_resolution_probability=0.3,
@@ -50,14 +59,19 @@ def variants(base: DefaultRecipe) -> dict[str, DefaultRecipe]:
         low_resolution_probability=0, noise_probability=0, erase_probability=0,
         mixup_probability=0,
     )  # fmt: skip
+    untaught = {"no teachers": but(teachers=0)} if base.teachers else {}
+    narrower = dataclasses.replace(base.network, widths=(32, 64, 128, 256))
     return {
-        "the whole recipe": base,
+        WHOLE: base,
+        **untaught,
+        "a narrower network": but(network=narrower),
+        "stronger changes to faces": but(
+            augmentation=STRONG_AUGMENTATION, refine_augmentation=STRONG_AUGMENTATION
+        ),
         "no balanced sampling": but(balance_power=0.0),
         "no second label set": but(fer2013_weight=0.0),
         "no mixup": but(augmentation=unmixed(base.augmentation)),
         "mirror only": but(augmentation=still, refine_augmentation=still),
-        "mild throughout": but(augmentation=MILD_AUGMENTATION),
-        "no averaged weights": but(average_decay=0.0),
     }
 
 
@@ -101,12 +115,18 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--teachers", type=Path, nargs="*", default=[])
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
-    base = DefaultRecipe(
-        network=CompactNetOptions(input_size_px=SIZE_PX),
+    teachers = load_teachers(arguments.teachers, arguments.data)
+    whole = DefaultRecipe()
+    base = dataclasses.replace(
+        whole,
+        network=dataclasses.replace(whole.network, input_size_px=SIZE_PX),
         epochs=arguments.epochs,
         refine_epochs=max(1, arguments.epochs // 4),
+        polish_epochs=0,
+        teachers=len(teachers),
         threads=arguments.threads,
     )
     rows: dict[str, list[dict[str, float]]] = {}
@@ -115,7 +135,14 @@ def main() -> None:
             folder = arguments.work / f"{name.replace(' ', '-')}-{seed}"
             checkpoint = folder / "checkpoints" / LAST_CHECKPOINT
             if not checkpoint.exists() or count_epochs(checkpoint) < recipe.epochs:
-                fit(recipe, arguments.data, folder, resume=True, show_progress=False)
+                fit(
+                    recipe,
+                    arguments.data,
+                    folder,
+                    teachers=teachers if recipe.teachers else (),
+                    resume=True,
+                    show_progress=False,
+                )
             rows.setdefault(name, []).append(score(recipe, checkpoint, arguments.data))
             print(name, seed, rows[name][-1], flush=True)
             (arguments.work / "ablation.json").write_text(json.dumps(rows, indent=1) + "\n")

@@ -20,8 +20,8 @@ from emotrace.datasets.ferplus import load_ferplus, majority_labels, vote_shares
 from emotrace.labels import EMOTIONS, FER2013_EMOTIONS
 from emotrace.metrics import accuracy, unweighted_average_recall
 from emotrace.models.compact import CompactNet
-from emotrace.training.export import recipe_from_record
 from emotrace.training.fit import LAST_CHECKPOINT
+from emotrace.training.recipe_record import recipe_from_record
 
 Logits = tuple[np.ndarray, np.ndarray]
 

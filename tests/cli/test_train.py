@@ -36,7 +36,7 @@ class Trainer:
 @pytest.fixture
 def trainer(monkeypatch: pytest.MonkeyPatch) -> Trainer:
     trainer = Trainer()
-    monkeypatch.setattr("emotrace.training.fit.fit", trainer.fit)
+    monkeypatch.setattr("emotrace.training.teaching.fit_taught", trainer.fit)
     monkeypatch.setattr("emotrace.training.export.export_run", trainer.export)
     return trainer
 
@@ -49,7 +49,7 @@ def test_flags_make_the_recipe(call: Call, trainer: Trainer) -> None:
     assert call("train", "default", *words.split()).code == 0
     recipe, data, run, options = trainer.fitted
     assert (data, run) == (Path("d"), Path("r"))
-    assert options == {"resume": False, "show_progress": False}
+    assert options == {"teachers": (), "resume": False, "show_progress": False}
     assert (recipe.epochs, recipe.network.dropout) == (2, 0.1)
     assert (recipe.augmentation.scale, recipe.mixed_precision) == ((0.9, 1.1), False)
     assert recipe.batch_size == DefaultRecipe().batch_size
@@ -79,6 +79,13 @@ def test_a_value_that_cannot_train_is_wrong_usage(call: Call, trainer: Trainer) 
     assert (said.code, len(said.error_lines)) == (2, 1)
     assert "expected epochs above 0; got 0" in said.err
     assert trainer.fitted == ()
+
+
+def test_teachers_are_handed_on(call: Call, trainer: Trainer) -> None:
+    words = "--data d --run r --teachers-from runs/a runs/b --teacher-share 0.4"
+    assert call("train", "default", *words.split()).code == 0
+    assert trainer.fitted[-1]["teachers"] == (Path("runs/a"), Path("runs/b"))
+    assert trainer.fitted[0].teacher_share == 0.4
 
 
 def test_missing_folders_are_named(call: Call) -> None:

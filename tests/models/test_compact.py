@@ -20,7 +20,7 @@ def small_net(**changes: float) -> CompactNet:
 
 def test_the_default_network_has_the_size_that_the_card_states() -> None:
     network = CompactNet()
-    assert sum(parameter.numel() for parameter in network.parameters()) == 2_016_890
+    assert sum(parameter.numel() for parameter in network.parameters()) == 2_541_478
     assert len([module for module in network.modules() if isinstance(module, ResidualBlock)]) == 9
 
 

@@ -24,13 +24,10 @@ from emotrace.models.compact_options import CompactNetOptions
 from emotrace.training.calibration import PRIOR_POWERS, temper_prior
 from emotrace.training.card import write_card
 from emotrace.training.evaluation import evaluate_ferplus
-from emotrace.training.export import (
-    export_run,
-    measure_cost,
-    recipe_from_record,
-)
+from emotrace.training.export import export_run, measure_cost
 from emotrace.training.face_head import FaceHeadFit
 from emotrace.training.fit import fit, load_averaged_network
+from emotrace.training.recipe_record import recipe_from_record
 from emotrace.training.seeds import summarise_seeds, with_seeds
 from tests.datasets.fake_ferplus import write_fake_ferplus
 from tests.training.tiny import TINY_RECIPE

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ import pytest
 import torch
 
 from emotrace.errors import DatasetError, TrainingError
-from emotrace.training.export import recipe_from_record
 from emotrace.training.fit import count_epochs, fit, load_averaged_network
 from emotrace.training.module import ExpressionModule
 from emotrace.training.recipe import DefaultRecipe
+from emotrace.training.recipe_record import recipe_from_record
 from tests.datasets.fake_ferplus import make_rows, write_fake_ferplus, write_rows
 from tests.training.tiny import TINY_RECIPE
 
@@ -235,3 +236,14 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path, finished: Pat
     )
     with pytest.raises(TrainingError, match=r"weights of the recipe's network in .*; got others"):
         load_averaged_network(wider, finished / "checkpoints" / "last.ckpt")
+
+
+def test_a_run_folder_that_was_copied_goes_on_and_its_newest_state_is_the_last(
+    data: Path, finished: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "copied"
+    shutil.copytree(finished, run)
+    longer = dataclasses.replace(TINY_RECIPE, polish_epochs=1)
+    train(data, run, longer, resume=True)
+    assert count_epochs(run / "checkpoints" / "last.ckpt") == longer.epochs_total
+    assert not list((run / "checkpoints").glob("last-v*"))

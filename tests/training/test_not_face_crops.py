@@ -177,7 +177,11 @@ def test_parts_are_enlarged_pieces_of_their_own_face() -> None:
 def test_all_sources_are_gathered_by_name(clip: Path, tmp_path: Path) -> None:
     faces = np.random.default_rng(0).integers(0, 256, (7, 48, 48), dtype=np.uint8)
     stretches = [Footage(path=clip, end_seconds=0.5), Footage(path=clip, start_seconds=1.0)]
-    found = gather_not_faces(faces, stretches, folder=tmp_path, scenes=0, seed=0, settings=FEW)
+    told: list[str] = []
+    found = gather_not_faces(
+        faces, stretches, folder=tmp_path, scenes=0, seed=0, settings=FEW, tell=told.append
+    )
+    assert told == [f"what is no face: {clip.name} ({number} of 2)" for number in (1, 2)]
     assert list(found) == [clip.as_posix(), "scenes", "parts", "made"]
     assert len(found[clip.as_posix()]) >= 2 * 4 * FEW.random_boxes
     assert len(found["parts"]) == len(found["made"]) == 7

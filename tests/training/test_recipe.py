@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from emotrace.errors import TrainingError, UsageError
 from emotrace.models.compact_options import CompactNetOptions
-from emotrace.training.export import recipe_from_record
 from emotrace.training.recipe import AugmentationSettings, DefaultRecipe
+from emotrace.training.recipe_record import recipe_from_record
 from tests.training.tiny import TINY_RECIPE
 
 

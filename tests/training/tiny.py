@@ -14,6 +14,7 @@ TINY_RECIPE = DefaultRecipe(
     epochs=2,
     refine_epochs=0,
     polish_epochs=0,
+    teachers=0,
     batch_size=16,
     mixed_precision=False,
     threads=1,

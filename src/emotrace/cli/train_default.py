@@ -49,6 +49,11 @@ class TrainArguments:
     ] = None
     """Videos and pictures: what detectors take for faces in them, where none is, teaches the bundle
     of --export to refuse it (beside synthetic scenes, which are always used)."""
+    teachers_from: Annotated[
+        tuple[Path, ...], tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: train them)")
+    ] = ()
+    """Finished runs that teach, instead of the runs that are trained first for it (--teachers), in
+    'teachers' in --run."""
     quiet: Switch = False
     """Draw no progress bar."""
     debug: Debug = False
@@ -64,13 +69,14 @@ def run(argv: Sequence[str]) -> int:
     """
     arguments = parse_arguments(TrainArguments, argv, program=PROGRAM, description=DESCRIPTION)
     from emotrace.training.export import export_run
-    from emotrace.training.fit import fit
+    from emotrace.training.teaching import fit_taught
 
     try:
-        checkpoint = fit(
+        checkpoint = fit_taught(
             arguments.recipe,
             arguments.data,
             arguments.run,
+            teachers=arguments.teachers_from,
             resume=arguments.resume,
             show_progress=not arguments.quiet and sys.stderr.isatty(),
         )
@@ -94,6 +100,7 @@ def run(argv: Sequence[str]) -> int:
                 arguments.data,
                 footage_in(arguments.footage) if arguments.footage is not None else (),
                 seed=arguments.recipe.seed,
+                tell=None if arguments.quiet else print_note,
             ),
         )
         place = printable(arguments.export)

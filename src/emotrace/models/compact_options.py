@@ -18,7 +18,7 @@ class CompactNetOptions:
     ferplus_classes: int = len(EMOTIONS)
     fer2013_classes: int = len(FER2013_EMOTIONS)
     stem_width: int = 16
-    widths: tuple[int, ...] = (32, 64, 128, 256)
+    widths: tuple[int, ...] = (32, 64, 160, 256)
     """Channels of each stage; a stage halves the picture's side in its first convolution."""
     blocks: tuple[int, ...] = (2, 3, 3, 1)
     """Residual blocks in each stage."""

@@ -29,7 +29,6 @@ from emotrace.datasets.ferplus import (
 from emotrace.errors import TrainingError
 from emotrace.faces.crop import CropGeometry
 from emotrace.labels import EMOTIONS, FER2013_EMOTIONS
-from emotrace.models.compact_options import CompactNetOptions
 from emotrace.storage import atomic_path, ensure_folder
 from emotrace.training.calibration import TrainingShares, Validation, calibrate
 from emotrace.training.card import write_card
@@ -45,8 +44,7 @@ from emotrace.training.default_onnx import (
 from emotrace.training.evaluation import evaluate_ferplus
 from emotrace.training.face_head import with_face_head
 from emotrace.training.fit import LAST_CHECKPOINT, count_epochs, load_averaged_network
-from emotrace.training.recipe import AugmentationSettings, DefaultRecipe
-from emotrace.training.run_folders import RUN_FILE
+from emotrace.training.recipe_record import read_run, recipe_from_record
 from emotrace.version import __version__
 
 if TYPE_CHECKING:
@@ -56,7 +54,9 @@ if TYPE_CHECKING:
 
     from emotrace.datasets.ferplus import FerPlusSplit
     from emotrace.models.compact import CompactNet
+    from emotrace.models.compact_options import CompactNetOptions
     from emotrace.training.face_head import FaceHeadFit
+    from emotrace.training.recipe import DefaultRecipe
 
 _NOT_IN_SPEC: Final = ("curves", "cost")
 """Of the evaluation: points for pictures, and what is stated beside it."""
@@ -109,7 +109,7 @@ def export_run(
         OutputError: The bundle cannot be written.
     """
     run_folder = Path(run_folder)
-    record = _read_run(run_folder)
+    record = read_run(run_folder)
     recipe = recipe_from_record(record["recipe"])
     network = _load_finished(run_folder, recipe)
     root = Path(data_root) if data_root is not None else Path(record["data"]["path"])
@@ -228,33 +228,6 @@ def _training_shares(split: FerPlusSplit) -> TrainingShares:
     )
 
 
-def recipe_from_record(record: dict[str, Any]) -> DefaultRecipe:
-    """Rebuild the recipe that `run.json` holds."""
-
-    def tupled(values: dict[str, Any]) -> dict[str, Any]:
-        return {
-            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-        }
-
-    try:
-        plain = dict(record)
-        network = CompactNetOptions(**tupled(plain.pop("network")))
-        augmentation = AugmentationSettings(**tupled(plain.pop("augmentation")))
-        refining = AugmentationSettings(**tupled(plain.pop("refine_augmentation")))
-        polishing = AugmentationSettings(**tupled(plain.pop("polish_augmentation")))
-        return DefaultRecipe(
-            network=network,
-            augmentation=augmentation,
-            refine_augmentation=refining,
-            polish_augmentation=polishing,
-            **plain,
-        )
-    except (KeyError, TypeError) as error:
-        raise TrainingError(
-            f"expected the recipe of this version of emotrace in {RUN_FILE}; got another: {error}"
-        ) from error
-
-
 def measure_cost(network: nn.Module, options: CompactNetOptions) -> NetworkCost:
     """Count parameters, and multiply-adds of the convolutions for one picture."""
     multiply_adds = 0
@@ -278,11 +251,3 @@ def measure_cost(network: nn.Module, options: CompactNetOptions) -> NetworkCost:
 def _write_spec(folder: Path, spec: BundleSpec) -> None:
     with atomic_path(folder / SPEC_FILE) as partial:
         partial.write_text(json.dumps(spec_to_json(spec), indent=1) + "\n", encoding="utf-8")
-
-
-def _read_run(run_folder: Path) -> dict[str, Any]:
-    try:
-        value: dict[str, Any] = json.loads((run_folder / RUN_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"expected {RUN_FILE} in {run_folder}; got: {error}") from error
-    return value

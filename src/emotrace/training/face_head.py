@@ -26,7 +26,7 @@ from torch import nn
 
 from emotrace.errors import TrainingError, UsageError
 from emotrace.training.augmentation import augment
-from emotrace.training.recipe import MILD_AUGMENTATION, AugmentationSettings
+from emotrace.training.recipe import MODERATE_AUGMENTATION, AugmentationSettings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,7 +73,7 @@ class FaceHeadSettings:
     """How the head is fitted and its threshold chosen."""
 
     augmentations: tuple[AugmentationSettings, ...] = field(
-        default_factory=lambda: (MILD_AUGMENTATION, AugmentationSettings())
+        default_factory=lambda: (MODERATE_AUGMENTATION, AugmentationSettings())
     )
     """Each picture is seen as it is and once with each of these."""
     penalty: float = 1e-3

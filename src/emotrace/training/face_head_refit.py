@@ -39,6 +39,7 @@ def refit_from(
     folder: Path | None = None,
     scenes: int = 16,
     seed: int = 0,
+    tell: Callable[[str], None] | None = None,
 ) -> Callable[[CompactNet], FaceHeadFit]:
     """Return what `export_run` takes to refit the face head of the network that it exports.
 
@@ -48,11 +49,14 @@ def refit_from(
         folder: Where detector files lie; `emotrace.storage.home_folder()` unless given.
         scenes: Synthetic ones.
         seed: Of everything drawn.
+        tell: Told what is done next; with footage it takes minutes.
     """
 
     def refit(network: CompactNet) -> FaceHeadFit:
         faces = sure_faces(load_ferplus(data_root, "train"), FACES, seed=seed)
-        gathered = gather_not_faces(faces[:MADE], footage, folder=folder, scenes=scenes, seed=seed)
+        gathered = gather_not_faces(
+            faces[:MADE], footage, folder=folder, scenes=scenes, seed=seed, tell=tell
+        )
         return fit_face_head(
             network,
             faces,

@@ -35,9 +35,10 @@ from emotrace.training.zoo_run import git_commit
 from emotrace.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from emotrace.training.recipe import DefaultRecipe
+    from emotrace.training.teaching import Teacher
 
 LAST_CHECKPOINT = "last.ckpt"
 
@@ -47,6 +48,7 @@ def fit(
     data_root: str | Path,
     run_folder: str | Path,
     *,
+    teachers: Sequence[Teacher] = (),
     resume: bool = False,
     show_progress: bool = True,
 ) -> Path:
@@ -58,6 +60,8 @@ def fit(
         recipe: Everything that decides the outcome.
         data_root: The folder that holds `ferplus.parquet`, or the file.
         run_folder: Made where missing; `run.json`, `checkpoints/`, `csv/` and `tensorboard/` go in.
+        teachers: Finished networks that answer for every face beside its label
+            (`emotrace.training.teaching.fit_taught` finds or trains them).
         resume: Go on from the last checkpoint in `run_folder`, if there is one.
         show_progress: Draw a progress bar.
 
@@ -66,8 +70,13 @@ def fit(
 
     Raises:
         DatasetError: The data is not there or damaged.
-        TrainingError: The run folder holds another run, or the loss stops being finite.
+        TrainingError: The run folder holds another run, the recipe wants teachers and there are
+            none, or the loss stops being finite.
     """
+    if recipe.teachers and not teachers:
+        raise TrainingError(
+            f"expected teachers, as the recipe wants {recipe.teachers}; got none; use fit_taught"
+        )
     folder = ensure_folder(Path(run_folder))
     checkpoints = folder / "checkpoints"
     last = checkpoints / LAST_CHECKPOINT
@@ -89,8 +98,19 @@ def fit(
     weights = sampling_weights(train, recipe.balance_power)
     priors = sampling_priors(train, weights)
     steps_per_epoch = len(train) // recipe.batch_size
-    _write_run(folder, recipe, data_root, priors_sampled=[p.tolist() for p in priors])
-    module = ExpressionModule(recipe, priors, recipe.epochs_total * steps_per_epoch)
+    _write_run(
+        folder,
+        recipe,
+        data_root,
+        priors_sampled=[p.tolist() for p in priors],
+        teachers=[teacher.facts for teacher in teachers],
+    )
+    module = ExpressionModule(
+        recipe,
+        priors,
+        recipe.epochs_total * steps_per_epoch,
+        teachers=[teacher.network for teacher in teachers],
+    )
     trainer = lightning.Trainer(
         max_epochs=recipe.epochs_total,
         accelerator="auto",
@@ -135,6 +155,9 @@ def _checkpointing(folder: Path) -> ModelCheckpoint:
         save_top_k=1,
         monitor=None,
         save_on_train_epoch_end=True,
+        # In a folder that was moved or copied, Lightning would leave `last.ckpt` as it was and
+        # count on in `last-v1.ckpt`.
+        enable_version_counter=False,
     )
 
 
@@ -185,6 +208,11 @@ def _read_checkpoint(path: Path) -> dict[str, Any]:
     return dict(state)
 
 
+def hash_data(data_root: str | Path) -> str:
+    """Return the SHA-256 of the data's file, as a run's record holds it."""
+    return hashlib.sha256(find_ferplus(data_root).read_bytes()).hexdigest()
+
+
 def _write_run(folder: Path, recipe: DefaultRecipe, data_root: str | Path, **more: Any) -> None:
     path = find_ferplus(data_root)
     record = {
@@ -192,7 +220,7 @@ def _write_run(folder: Path, recipe: DefaultRecipe, data_root: str | Path, **mor
         "data": {
             "path": str(path.resolve()),
             "bytes": path.stat().st_size,
-            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "sha256": hash_data(data_root),
         },
         "versions": {
             "emotrace": __version__,
@@ -217,6 +245,8 @@ def _quiet_lightning() -> Iterator[None]:
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         # Lightning's own use of torch's internals.
         warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
+        # A run whose folder was moved goes on from the checkpoint in it all the same.
+        warnings.filterwarnings("ignore", "The dirpath has changed from")
         # A run that goes on writes into its own folder.
         warnings.filterwarnings("ignore", ".*directory .* exists and is not empty.*")
         yield

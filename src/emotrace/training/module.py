@@ -18,6 +18,10 @@ from emotrace.training.losses import prior_adjusted_cross_entropy
 from emotrace.training.not_faces import make_not_faces
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
     from emotrace.training.batches import FaceBatch, SamplingPriors
     from emotrace.training.recipe import DefaultRecipe
 
@@ -54,9 +58,20 @@ def _shrink(images: Tensor, size_px: int) -> Tensor:
 class ExpressionModule(lightning.LightningModule):
     """Trains a `CompactNet` on both label sets at once and keeps its averaged weights."""
 
-    def __init__(self, recipe: DefaultRecipe, priors: SamplingPriors, steps_total: int) -> None:
+    def __init__(
+        self,
+        recipe: DefaultRecipe,
+        priors: SamplingPriors,
+        steps_total: int,
+        teachers: Sequence[nn.Module] = (),
+    ) -> None:
         super().__init__()
         self.recipe = recipe
+        # In a tuple, so that they are neither trained nor written into checkpoints.
+        self.teachers = tuple(
+            teacher.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+            for teacher in teachers
+        )
         self.network = CompactNet(recipe.network).to(memory_format=torch.channels_last)
         self.averaged = AveragedModel(
             self.network,
@@ -99,7 +114,6 @@ class ExpressionModule(lightning.LightningModule):
         # In full precision: bfloat16 keeps 8 bits, as coarse as the grey levels themselves.
         with torch.autocast(images.device.type, enabled=False):
             images = augment(images, augmentation, generator)
-            images = _shrink(images, recipe.size_px_at(self.current_epoch))
         faces = len(batch.images)
         keep = draw_mixup(augmentation, generator)
         ferplus, fer2013, face = batch.ferplus_shares, batch.fer2013_shares, batch.face_shares
@@ -110,6 +124,10 @@ class ExpressionModule(lightning.LightningModule):
             ferplus = keep * ferplus + (1 - keep) * ferplus[order]
             fer2013 = keep * fer2013 + (1 - keep) * fer2013[order]
             face = keep * face + (1 - keep) * face[order]
+        if self.teachers:  # of faces of their own size, whatever that of this epoch is
+            ferplus, fer2013 = self._ask_teachers(images[:faces], ferplus, fer2013)
+        with torch.autocast(images.device.type, enabled=False):
+            images = _shrink(images, recipe.size_px_at(self.current_epoch))
         # Dropout and skipped blocks draw from torch's own generators, which no checkpoint keeps.
         torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
         output = self.network(images.contiguous(memory_format=torch.channels_last))
@@ -131,6 +149,32 @@ class ExpressionModule(lightning.LightningModule):
             )
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=faces)
         return loss
+
+    @torch.no_grad()
+    def _ask_teachers(
+        self, images: Tensor, ferplus: Tensor, fer2013: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Mix what the teachers say of the very faces that the network is shown into the labels.
+
+        A face without a label stays without one.
+        """
+        first, second = torch.zeros_like(ferplus), torch.zeros_like(fer2013)
+        images = images.contiguous(memory_format=torch.channels_last)
+        for teacher in self.teachers:
+            said = teacher(images)
+            # With the priors of this run's sampling, under which its own answers are judged.
+            first += torch.softmax(said.ferplus_logits.float() + self.ferplus_log_prior, dim=1)
+            second += torch.softmax(said.fer2013_logits.float() + self.fer2013_log_prior, dim=1)
+        share, count = self.recipe.teacher_share, len(self.teachers)
+        return (
+            torch.lerp(ferplus, first / count * ferplus.sum(dim=1, keepdim=True), share),
+            torch.lerp(fer2013, second / count * fer2013.sum(dim=1, keepdim=True), share),
+        )
+
+    def on_fit_start(self) -> None:
+        """Bring the teachers to where the network is."""
+        for teacher in self.teachers:
+            teacher.to(self.device)
 
     def on_train_start(self) -> None:
         """Take the learning rate from the recipe: a checkpoint of a shorter run ended at zero."""

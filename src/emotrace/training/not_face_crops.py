@@ -40,7 +40,7 @@ from emotrace.training.permissive_detectors import face_finder, permissive_detec
 from emotrace.video import VideoReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -105,6 +105,7 @@ def gather_not_faces(
     scenes: int = 16,
     seed: int,
     settings: MiningSettings | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> dict[str, NDArray[np.uint8]]:
     """Gather pictures without a face from all sources.
 
@@ -116,6 +117,7 @@ def gather_not_faces(
         scenes: Synthetic ones.
         seed: Of everything drawn.
         settings: How many crops a picture gives.
+        tell: Told what is looked at next; footage takes a while.
 
     Returns:
         `(n, size, size)` uint8 by source: the path of each footage (of stretches of the same file,
@@ -128,10 +130,14 @@ def gather_not_faces(
     settings = settings or MiningSettings()
     detectors, finder = permissive_detectors(folder), face_finder(folder)
     found: dict[str, list[NDArray[np.uint8]]] = {}
-    for one in footage:
+    for number, one in enumerate(footage, start=1):
+        if tell is not None:
+            tell(f"what is no face: {one.path.name} ({number} of {len(footage)})")
         crops = mine_footage(one, detectors, finder=finder, seed=seed, settings=settings)
         found.setdefault(one.path.as_posix(), []).append(crops)
     gathered = {name: np.concatenate(parts) for name, parts in found.items()}
+    if tell is not None and scenes:
+        tell(f"what is no face: {scenes} drawn scenes")
     gathered["scenes"] = mine_scenes(scenes, detectors, seed=seed, settings=settings)
     gathered["parts"] = cut_parts(faces, seed=seed)
     made = make_not_faces(
