@@ -42,7 +42,13 @@ def teachers(data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]
 def taught(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an uninterrupted run that trained its own teachers."""
     run = tmp_path_factory.mktemp("runs") / "whole"
-    fit_taught(TAUGHT, data, run, show_progress=False)
+    told: list[str] = []
+    fit_taught(TAUGHT, data, run, show_progress=False, tell=told.append)
+    assert [line.split(",")[0] for line in told] == [
+        "teacher 1 of 2",
+        "teacher 2 of 2",
+        "the network itself",
+    ]
     return run
 
 

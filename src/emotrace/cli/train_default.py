@@ -20,11 +20,15 @@ PROGRAM = "emotrace train default"
 DESCRIPTION = """\
 Train the default bundle's network from scratch, on FER+ and FER2013's labels.
 
-The run's folder gets checkpoints, curves and all it takes to repeat it.
+First its teachers: three runs from other seeds, whose answers the network then
+learns beside the labels (--teachers 0 leaves them out; --teachers-from takes
+finished runs). The run's folder gets checkpoints, curves and all it takes to
+repeat it.
 
 Examples:
   emotrace train default --data data/ferplus --run runs/first
   emotrace train default --data data/ferplus --run runs/first --resume
+  emotrace train default --data data/ferplus --run runs/alone --teachers 0
   emotrace train default --data data/ferplus --run runs/long --epochs 60 \\
     --export my_bundle --footage videos/
 """
@@ -79,6 +83,7 @@ def run(argv: Sequence[str]) -> int:
             teachers=arguments.teachers_from,
             resume=arguments.resume,
             show_progress=not arguments.quiet and sys.stderr.isatty(),
+            tell=None if arguments.quiet else print_note,
         )
     except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into SystemExit
         print_note(

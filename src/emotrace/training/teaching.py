@@ -28,7 +28,7 @@ from emotrace.training.fit import (
 from emotrace.training.recipe_record import read_run, recipe_from_record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import nn
 
@@ -58,6 +58,7 @@ def fit_taught(
     teachers: Sequence[str | Path] = (),
     resume: bool = False,
     show_progress: bool = True,
+    tell: Callable[[str], None] | None = None,
 ) -> Path:
     """Train the teachers, where the recipe wants some and none are named, and then the network.
 
@@ -69,6 +70,7 @@ def fit_taught(
         teachers: Folders of finished runs that teach instead.
         resume: As `fit`; of the teachers as well.
         show_progress: As `fit`.
+        tell: Told which network is trained next.
 
     Returns:
         The path of the last checkpoint.
@@ -86,15 +88,24 @@ def fit_taught(
         for number, folder in enumerate(folders, start=1):
             own = replace(recipe, teachers=0, seed=recipe.seed + _SEEDS_APART * number)
             if not (resume and _is_finished(folder, own)):
+                _tell(tell, f"teacher {number} of {recipe.teachers}, in {folder}")
                 fit(own, data_root, folder, resume=resume, show_progress=show_progress)
+    taught_by = load_teachers(folders, data_root)
+    if taught_by:
+        _tell(tell, f"the network itself, taught by {len(taught_by)}")
     return fit(
         recipe,
         data_root,
         run_folder,
-        teachers=load_teachers(folders, data_root),
+        teachers=taught_by,
         resume=resume,
         show_progress=show_progress,
     )
+
+
+def _tell(tell: Callable[[str], None] | None, what: str) -> None:
+    if tell is not None:
+        tell(what)
 
 
 def _is_finished(run: Path, recipe: DefaultRecipe) -> bool:
