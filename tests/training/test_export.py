@@ -181,6 +181,12 @@ def test_its_card_states_what_else_is_known(bundle: Bundle) -> None:
     assert "face probability is below 0.250" in text
     assert "of the 40 test faces, 2.50 % fall below it" in text
     assert "Of 500 pictures without a face that took no part in the fit, 93.1 % do" in text
+    assert "Taught by" not in text
+    recipe = {**results["training"]["recipe"], "teachers": 2, "teacher_share": 0.6}
+    training = {**results["training"], "recipe": recipe, "teachers": [{}, {}]}
+    taught = dataclasses.replace(full, results={**results, "training": training})
+    said = "Taught by 2 other runs on the same pictures, whose mean answer made up 60 % of each"
+    assert said in " ".join(write_card(taught).split())
     another = {**results, "training": {**results["training"], "seed": 1}}
     others = dataclasses.replace(full, results=another)
     with_spread = with_seeds(full, summarise_seeds([full, others]))

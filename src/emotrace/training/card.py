@@ -77,13 +77,19 @@ def _uses() -> str:
 
 def _data(spec: BundleSpec) -> str:
     run = spec.results["training"]
+    teachers = run.get("teachers", [])
+    taught = ""
+    if teachers:
+        others = f"{len(teachers)} other {'runs' if len(teachers) > 1 else 'run'}"
+        taught = f""" Taught by {others} on the same pictures, whose mean answer made up
+        {100 * run["recipe"]["teacher_share"]:g} % of each label."""
     text = f"""{spec.training_data}. The images were collected by web search, show mostly posed and
         spontaneous expressions of unknown people, carry no clear licence and were not collected
         with those people's consent. Who is in them (age, skin tone, culture) was not recorded, so
         it is not known for whom the model works less well. Labels: ten FER+ annotators' votes
         (Barsoum et al. 2016) and FER2013's single label (Goodfellow et al. 2013). From scratch,
         {run["epochs"]} epochs, seed {run["seed"]}; the weights are the moving average at the end,
-        no epoch was chosen by results."""
+        no epoch was chosen by results.{taught}"""
     return "\n\n".join(
         (
             "## What it was trained on",

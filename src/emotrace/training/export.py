@@ -159,6 +159,7 @@ def _training_facts(recipe: DefaultRecipe, record: dict[str, Any]) -> dict[str, 
         "epochs": recipe.epochs_total,
         "seed": recipe.seed,
         "recipe": record["recipe"],
+        "teachers": record.get("teachers", []),
         "data_sha256": record["data"]["sha256"],
         "git_commit": record.get("git_commit"),
     }
