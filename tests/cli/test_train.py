@@ -50,7 +50,7 @@ def test_flags_make_the_recipe(call: Call, trainer: Trainer) -> None:
     recipe, data, run, options = trainer.fitted
     assert (data, run) == (Path("d"), Path("r"))
     assert callable(options.pop("tell"))
-    assert options == {"teachers": (), "resume": False, "show_progress": False}
+    assert options == {"teachers": (), "resume": False, "show_progress": True}
     assert (recipe.epochs, recipe.network.dropout) == (2, 0.1)
     assert (recipe.augmentation.scale, recipe.mixed_precision) == ((0.9, 1.1), False)
     assert recipe.batch_size == DefaultRecipe().batch_size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 -- tyro reads the annotations at run time
 from typing import TYPE_CHECKING, Annotated
@@ -59,7 +58,7 @@ class TrainArguments:
     """Finished runs that teach, instead of the runs that are trained first for it (--teachers), in
     'teachers' in --run."""
     quiet: Switch = False
-    """Draw no progress bar."""
+    """Say nothing of how far it is."""
     debug: Debug = False
     recipe: DefaultRecipe = field(default_factory=DefaultRecipe)
 
@@ -82,7 +81,7 @@ def run(argv: Sequence[str]) -> int:
             arguments.run,
             teachers=arguments.teachers_from,
             resume=arguments.resume,
-            show_progress=not arguments.quiet and sys.stderr.isatty(),
+            show_progress=not arguments.quiet,
             tell=None if arguments.quiet else print_note,
         )
     except (KeyboardInterrupt, SystemExit):  # Lightning turns Ctrl-C into SystemExit

@@ -30,6 +30,7 @@ from emotrace.training.batches import (
     training_loader,
 )
 from emotrace.training.module import ExpressionModule
+from emotrace.training.progress import TrainingProgress
 from emotrace.training.run_folders import RUN_FILE
 from emotrace.training.zoo_run import git_commit
 from emotrace.version import __version__
@@ -63,7 +64,7 @@ def fit(
         teachers: Finished networks that answer for every face beside its label
             (`emotrace.training.teaching.fit_taught` finds or trains them).
         resume: Go on from the last checkpoint in `run_folder`, if there is one.
-        show_progress: Draw a progress bar.
+        show_progress: Draw a bar on a terminal; where stderr is none, write a line each epoch.
 
     Returns:
         The path of the last checkpoint.
@@ -111,22 +112,25 @@ def fit(
         recipe.epochs_total * steps_per_epoch,
         teachers=[teacher.network for teacher in teachers],
     )
-    trainer = lightning.Trainer(
-        max_epochs=recipe.epochs_total,
-        accelerator="auto",
-        precision="bf16-mixed" if recipe.mixed_precision else "32-true",
-        gradient_clip_val=recipe.gradient_clip_norm,
-        logger=[
-            CSVLogger(folder, name=None, version=_csv_folder(last)),
-            TensorBoardLogger(folder, name=None, version="tensorboard"),
-        ],
-        callbacks=[_checkpointing(checkpoints)],
-        enable_progress_bar=show_progress,
-        enable_model_summary=False,
-        log_every_n_steps=min(50, steps_per_epoch),
-        use_distributed_sampler=False,
-    )
+    callbacks: list[lightning.Callback] = [_checkpointing(checkpoints)]
+    if show_progress:
+        callbacks.append(TrainingProgress(_newest))
     with _quiet_lightning():
+        trainer = lightning.Trainer(
+            max_epochs=recipe.epochs_total,
+            accelerator="auto",
+            precision="bf16-mixed" if recipe.mixed_precision else "32-true",
+            gradient_clip_val=recipe.gradient_clip_norm,
+            logger=[
+                CSVLogger(folder, name=None, version=_csv_folder(last)),
+                TensorBoardLogger(folder, name=None, version="tensorboard"),
+            ],
+            callbacks=callbacks,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            log_every_n_steps=min(50, steps_per_epoch),
+            use_distributed_sampler=False,
+        )
         trainer.fit(
             module,
             training_loader(train, weights, recipe),
@@ -236,10 +240,16 @@ def _write_run(folder: Path, recipe: DefaultRecipe, data_root: str | Path, **mor
         partial.write_text(json.dumps(record, indent=2) + "\n")
 
 
+def _newest(module: ExpressionModule) -> str:
+    """Say the last batch's loss and the accuracy that was last measured on validation."""
+    return f"loss {module.last_loss:.4f}  validation accuracy {module.last_accuracy:.2%}"
+
+
 @contextlib.contextmanager
 def _quiet_lightning() -> Iterator[None]:
     """Silence hints that do not apply, while it trains."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():
         # The data is in memory: workers would only copy it.
         warnings.filterwarnings("ignore", ".*does not have many workers.*")

@@ -85,6 +85,10 @@ class ExpressionModule(lightning.LightningModule):
         self.ferplus_log_prior: Tensor
         self.fer2013_log_prior: Tensor
         self._validation: list[tuple[CompactNetOutput, FaceBatch]] = []
+        self.last_loss = float("nan")
+        """Of the newest batch."""
+        self.last_accuracy = float("nan")
+        """Of the newest validation: against the top vote, under the training prior."""
 
     def forward(self, images: Tensor) -> CompactNetOutput:
         """Score faces with the averaged weights; see `CompactNet`."""
@@ -147,6 +151,7 @@ class ExpressionModule(lightning.LightningModule):
                 f"expected a finite loss; got {got} at epoch {self.current_epoch}, "
                 f"batch {batch_index}; lower learning_rate or turn mixed_precision off"
             )
+        self.last_loss = float(loss.detach())
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=faces)
         return loss
 
@@ -212,6 +217,7 @@ class ExpressionModule(lightning.LightningModule):
             [balanced[target == label].float().mean() for label in present.tolist()]
         ).mean()
         loss = prior_adjusted_cross_entropy(logits, shares, natural)
+        self.last_accuracy = float(hits.float().mean())
         self.log_dict(
             {
                 "validation_loss": loss,

@@ -23,7 +23,8 @@ def read_run(run_folder: Path) -> dict[str, Any]:
     try:
         value: dict[str, Any] = json.loads((run_folder / RUN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise TrainingError(f"expected {RUN_FILE} in {run_folder}; got: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise TrainingError(f"expected {RUN_FILE} in {run_folder}; got: {reason}") from error
     return value
 
 

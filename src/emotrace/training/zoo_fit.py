@@ -18,6 +18,7 @@ from emotrace.models.zoo import find_architecture
 from emotrace.storage import ensure_folder
 from emotrace.training.known_people import known_by_start, known_through
 from emotrace.training.processes import join_batch_norms
+from emotrace.training.progress import TrainingProgress
 from emotrace.training.sampling import evaluation_loader, training_loader
 from emotrace.training.starting import build_network, settle_folded_norms
 from emotrace.training.zoo_checkpoints import (
@@ -33,7 +34,6 @@ from emotrace.training.zoo_curves import CurveWriter
 from emotrace.training.zoo_data import load_data
 from emotrace.training.zoo_launch import launch_processes, other_process
 from emotrace.training.zoo_module import ZooModule, network_inputs
-from emotrace.training.zoo_progress import TrainingProgress
 from emotrace.training.zoo_run import read_run, write_run
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ def _trainer(
     machine = recipe.machine
     callbacks: list[lightning.Callback] = [CurveWriter(folder)]
     if show_progress:
-        callbacks.append(TrainingProgress())
+        callbacks.append(TrainingProgress(_newest))
     return lightning.Trainer(
         default_root_dir=folder,
         max_epochs=recipe.epochs,
@@ -283,6 +283,14 @@ def _oddities(module: ZooModule) -> list[str]:
         "there and teaches nothing; take longer windows or larger batches"
     )
     return [said]
+
+
+def _newest(module: ZooModule) -> str:
+    """Say the last batch's loss and what was last measured on validation."""
+    name = module.monitor.name
+    seen = module.last_validation.get(name)
+    measured = "" if seen is None else f"  {name} {seen:.4f}"
+    return f"loss {module.last_step['loss']:.4f}{measured}"
 
 
 @contextlib.contextmanager

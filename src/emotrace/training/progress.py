@@ -9,20 +9,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
-    import lightning
+    from collections.abc import Callable
 
-    from emotrace.training.zoo_module import ZooModule
+    import lightning
 
 
 class TrainingProgress(Callback):
-    """One bar for the whole run: batches, the newest loss, the newest validation.
+    """One bar for the whole run: batches, and what the module says of itself.
 
     Where stderr is no terminal (a log, a job on a cluster) each epoch gets a line instead, under
     the number that the curves give it.
+
+    Args:
+        newest: Says the newest loss and what was last measured on validation.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, newest: Callable[[Any], str]) -> None:
         super().__init__()
+        self._newest = newest
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._bars: Progress | None = None
         self._task: Any = None
@@ -51,14 +55,14 @@ class TrainingProgress(Callback):
         if self._bars is None:
             return
         done = trainer.current_epoch * int(trainer.num_training_batches) + int(others[2]) + 1
-        self._bars.update(self._task, completed=done, said=_newest(module))
+        self._bars.update(self._task, completed=done, said=self._newest(module))
 
     def on_train_epoch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule
     ) -> None:
         """Say where no bar does what an epoch, now validated, came to."""
         if self._bars is None and trainer.is_global_zero:
-            self._console.print(f"epoch {trainer.current_epoch}: {_newest(module)}")
+            self._console.print(f"epoch {trainer.current_epoch}: {self._newest(module)}")
 
     def teardown(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str
@@ -68,12 +72,3 @@ class TrainingProgress(Callback):
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
-
-
-def _newest(module: lightning.LightningModule) -> str:
-    """Say the last batch's loss and what was last measured on validation."""
-    of_zoo: ZooModule = module  # type: ignore[assignment]
-    name = of_zoo.monitor.name
-    seen = of_zoo.last_validation.get(name)
-    measured = "" if seen is None else f"  {name} {seen:.4f}"
-    return f"loss {of_zoo.last_step['loss']:.4f}{measured}"
