@@ -201,6 +201,8 @@ def test_runs_and_bundles_are_extractors(cache: Path, tmp_path: Path) -> None:
     of_bundle = load_extractor("default")
     assert isinstance(of_bundle, BundleExtractor)
     assert of_bundle.extract(crops).shape == (3, 8 + 7 + 1)
+    assert [met.datasets for met in of_bundle.known.met] == [("ferplus",)]
+    assert of_bundle.known.unknown == ()
     with pytest.raises(BundleError, match="expected the folder of a run or a bundle to make feat"):
         load_extractor(tmp_path / "none")
     options = TinyOptions()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from emotrace.bundle import load_bundle
 from emotrace.errors import EmotraceError, UsageError
-from emotrace.training.known_people import Known, known_by_run
+from emotrace.training.known_people import Known, known_by_bundle, known_by_run
 from emotrace.training.pictures import prepare_pictures
 from emotrace.training.run_folders import RUN_FILE
 from emotrace.training.zoo_run import load_trained
@@ -111,7 +111,7 @@ class BundleExtractor:
         self._bundle = bundle
         self.description = f"outputs of the bundle {bundle.spec.name} {bundle.spec.version}"
         self.fingerprint = bundle.spec.model_sha256
-        self.known = Known(
+        self.known = known_by_bundle(bundle.folder) or Known(
             unknown=(f"the bundle {bundle.spec.name} does not say whom it learned from",)
         )
 

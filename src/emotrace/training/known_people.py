@@ -139,7 +139,7 @@ def known_by_start(start: Path | None) -> Known:
     """
     if start is None or str(start) == IMAGENET:
         return Known()
-    of_bundle = _known_by_bundle(start)
+    of_bundle = known_by_bundle(start)
     if of_bundle is not None:
         return of_bundle
     is_checkpoint = start.is_file() and start.resolve().parent.name == CHECKPOINT_FOLDER
@@ -150,7 +150,7 @@ def known_by_start(start: Path | None) -> Known:
         return Known(unknown=(f"the weights from {start} do not say whom they know",))
 
 
-def _known_by_bundle(start: Path) -> Known | None:
+def known_by_bundle(start: Path) -> Known | None:
     """Return whom a bundle of `emotrace train default` knows: FER+'s, who have no names.
 
     None: it is none of those; what other bundles learned from, their specs do not say.
