@@ -19,10 +19,9 @@ PROGRAM = "emotrace train default"
 DESCRIPTION = """\
 Train the default bundle's network from scratch, on FER+ and FER2013's labels.
 
-First its teachers: three runs from other seeds, whose answers the network then
-learns beside the labels (--teachers 0 leaves them out; --teachers-from takes
-finished runs). The run's folder gets checkpoints, curves and all it takes to
-repeat it.
+Three other runs come first and teach it (--teachers, --teachers-from).
+
+The run's folder gets checkpoints, curves and all it takes to repeat it.
 
 Examples:
   emotrace train default --data data/ferplus --run runs/first
