@@ -86,7 +86,7 @@ class _ModelArguments:
     """Keep what the model takes for no face; summary.json counts it."""
     smoothing: Annotated[
         float | None,
-        tyro.conf.arg(metavar="SECONDS", help_behavior_hint="(default: 0.3)"),
+        tyro.conf.arg(metavar="SECONDS", help_behavior_hint="(default: 0.2)"),
     ] = None
     """Average predictions over so long before segments are cut; probabilities stay raw."""
     no_smoothing: Switch = False
