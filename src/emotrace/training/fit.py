@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import logging
 import pickle
 import platform
-import warnings
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import lightning
 import numpy as np
@@ -31,17 +28,24 @@ from emotrace.training.batches import (
 )
 from emotrace.training.module import ExpressionModule
 from emotrace.training.progress import TrainingProgress
+from emotrace.training.quiet import quiet_lightning
 from emotrace.training.run_folders import RUN_FILE
 from emotrace.training.zoo_run import git_commit
 from emotrace.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from emotrace.training.recipe import DefaultRecipe
     from emotrace.training.teaching import Teacher
 
 LAST_CHECKPOINT = "last.ckpt"
+_HINTS: Final = (
+    # A run whose folder was moved goes on from the checkpoint in it all the same.
+    "The dirpath has changed from",
+    # A run that goes on writes into its own folder.
+    ".*directory .* exists and is not empty.*",
+)
 
 
 def fit(
@@ -115,7 +119,7 @@ def fit(
     callbacks: list[lightning.Callback] = [_checkpointing(checkpoints)]
     if show_progress:
         callbacks.append(TrainingProgress(_newest))
-    with _quiet_lightning():
+    with quiet_lightning(*_HINTS):
         trainer = lightning.Trainer(
             max_epochs=recipe.epochs_total,
             accelerator="auto",
@@ -243,20 +247,3 @@ def _write_run(folder: Path, recipe: DefaultRecipe, data_root: str | Path, **mor
 def _newest(module: ExpressionModule) -> str:
     """Say the last batch's loss and the accuracy that was last measured on validation."""
     return f"loss {module.last_loss:.4f}  validation accuracy {module.last_accuracy:.2%}"
-
-
-@contextlib.contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Silence hints that do not apply, while it trains."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        # The data is in memory: workers would only copy it.
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        # Lightning's own use of torch's internals.
-        warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
-        # A run whose folder was moved goes on from the checkpoint in it all the same.
-        warnings.filterwarnings("ignore", "The dirpath has changed from")
-        # A run that goes on writes into its own folder.
-        warnings.filterwarnings("ignore", ".*directory .* exists and is not empty.*")
-        yield

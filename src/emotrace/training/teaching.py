@@ -6,8 +6,8 @@ most annotators did for 88.5 % of the faces, where each alone did for 87.5 to 87
 learns from labels and their answers together takes over much of that at no cost in use
 (distillation, Hinton et al. 2015, arXiv:1503.02531). The teachers are shown the very pictures that
 the network learns from, changed at random and mixed, and not the plain ones once: what they say of
-faces that they never saw is what is worth learning (Beyer et al. 2022, arXiv:2106.05237). Each adds
-about a quarter to the time of a training.
+faces that they never saw is what is worth learning (Beyer et al. 2022, arXiv:2106.05237). Each
+adds a forward pass to every step.
 """
 
 from __future__ import annotations
@@ -135,10 +135,11 @@ def _load_teacher(run: Path, data_sha256: str) -> Teacher:
         )
     checkpoint = run / "checkpoints" / LAST_CHECKPOINT
     network = load_averaged_network(recipe, checkpoint)
-    if not _is_finished(run, recipe):
+    done = count_epochs(checkpoint)
+    if done < recipe.epochs_total:
         raise TrainingError(
-            f"expected a finished run as teacher; {run} has done {count_epochs(checkpoint)} of "
-            f"{recipe.epochs_total} epochs; go on with it first"
+            f"expected a finished run as teacher; {run} has done {done} of {recipe.epochs_total} "
+            "epochs; go on with it first"
         )
     return Teacher(
         network=network,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +16,7 @@ from emotrace.storage import ensure_folder
 from emotrace.training.known_people import known_by_start, known_through
 from emotrace.training.processes import join_batch_norms
 from emotrace.training.progress import TrainingProgress
+from emotrace.training.quiet import quiet_lightning
 from emotrace.training.sampling import evaluation_loader, training_loader
 from emotrace.training.starting import build_network, settle_folded_norms
 from emotrace.training.zoo_checkpoints import (
@@ -37,7 +35,7 @@ from emotrace.training.zoo_module import ZooModule, network_inputs
 from emotrace.training.zoo_run import read_run, write_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from emotrace.models.architecture import Architecture, Network
     from emotrace.models.initialisation import InitialisationReport
@@ -47,6 +45,12 @@ if TYPE_CHECKING:
 
 
 INITIALISATION_FILE: Final = "initialisation.txt"
+_HINTS: Final = (
+    # Parts that are frozen, or kept as they are.
+    ".*module.* in eval mode.*",
+    # A split without a validation side is a choice.
+    ".*but have no `val_dataloader`.*",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +167,7 @@ def _fit_here(
         write_run(folder, recipe, data.heads, data.facts, notices=[*notices, *data.notices])
         _write_starts(folder, starts)
     keeper = RunKeeper(last.parent, recipe)
-    with _quiet_lightning():
+    with quiet_lightning(*_HINTS):
         trainer = _trainer(recipe, folder, keeper, show_progress=show_progress, processes=processes)
         trainer.fit(
             module,
@@ -291,19 +295,3 @@ def _newest(module: ZooModule) -> str:
     seen = module.last_validation.get(name)
     measured = "" if seen is None else f"  {name} {seen:.4f}"
     return f"loss {module.last_step['loss']:.4f}{measured}"
-
-
-@contextlib.contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Silence hints that do not apply, while it trains."""
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        # Parts that are frozen, or kept as they are.
-        warnings.filterwarnings("ignore", ".*module.* in eval mode.*")
-        # Lightning's own use of torch's internals.
-        warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
-        warnings.filterwarnings("ignore", ".*does not have many workers.*")
-        # A split without a validation side is a choice.
-        warnings.filterwarnings("ignore", ".*but have no `val_dataloader`.*")
-        yield
