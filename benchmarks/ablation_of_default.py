@@ -2,32 +2,54 @@
 
     python benchmarks/ablation_of_default.py ../shared/data WORK_FOLDER --teachers RUN [RUN ...]
 
-Every variant trains for the same number of epochs on 32 x 32 faces (the full recipe begins so too),
-on nothing else than the training split, and is scored on validation: what is compared is the
-ingredient, not the level, which a short schedule on small faces cannot reach. All learn from the
-same teachers; without `--teachers` none has one. A variant that is finished in WORK_FOLDER is not
-trained again. Prints Markdown; writes `ablation.json` there.
+Every variant trains from scratch for the same number of epochs on 32 x 32 faces (the full recipe
+begins so too), on nothing else than the training split, and is scored on validation: what is
+compared is the ingredient, not the level, which a short schedule on small faces cannot reach.
+Teachers are added in a variant of their own instead of being left out of all the others: they have
+learned with every ingredient, and would hand on what a variant is to do without.
+
+Differences are to the whole recipe of the same seed, on the same faces, with 95 % intervals from a
+bootstrap over faces. They do not hold what another seed would change: the row "another seed" says
+how much that is. A variant that is finished in WORK_FOLDER is not trained again. Prints Markdown;
+writes `results/DATE-ablation-of-default.json` beside this script.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pyarrow.parquet as pq
 import torch
 
-from emotrace.datasets.ferplus import argmax_labels, load_ferplus, vote_shares
-from emotrace.labels import EMOTIONS
+from bench_machine import save_results
+from emotrace.datasets.ferplus import (
+    FILE_NAME,
+    argmax_labels,
+    find_ferplus,
+    load_ferplus,
+    vote_shares,
+)
+from emotrace.labels import EMOTIONS, FERPLUS_VOTE_COLUMNS
 from emotrace.metrics import accuracy, kl_divergence, unweighted_average_recall
+from emotrace.metrics.bootstrap import paired_bootstrap
 from emotrace.training.augmentation import augment
 from emotrace.training.fit import LAST_CHECKPOINT, count_epochs, fit, load_averaged_network
 from emotrace.training.recipe import AugmentationSettings, DefaultRecipe
 from emotrace.training.teaching import load_teachers
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from emotrace.training.teaching import Teacher
+
 SIZE_PX = 32
+WHOLE = "the whole recipe, without teachers"
 STRONG_AUGMENTATION = AugmentationSettings(jpeg_probability=0.2)
 """What the recipe did to faces before it was found to learn too little of them."""
 PERTURBED = AugmentationSettings(
@@ -35,14 +57,24 @@ PERTURBED = AugmentationSettings(
     side_light_probability=0.3, blur_probability=0.3, low_resolution_probability=0.3,
     noise_probability=0.0, erase_probability=0.0, gamma=(0.5, 2.0),
 )  # fmt: skip
-"""The issue's perturbations, drawn together: badly framed, tilted, blurred, badly lit faces."""
+"""The perturbations of the robustness table, drawn together."""
 
 
-def variants(base: DefaultRecipe) -> dict[str, DefaultRecipe]:
-    """Return the recipes that are compared: the whole one first."""
+class Variant(NamedTuple):
+    """One training that is compared."""
 
-    def but(**changes: object) -> DefaultRecipe:
-        return dataclasses.replace(base, **changes)
+    recipe: DefaultRecipe
+    data: Path
+    teachers: Sequence[Teacher] = ()
+
+
+def variants(
+    base: DefaultRecipe, data: Path, one_label: Path, teachers: Sequence[Teacher]
+) -> dict[str, Variant]:
+    """Return what is compared: the whole recipe first."""
+
+    def but(**changes: Any) -> Variant:
+        return Variant(dataclasses.replace(base, **changes), data)
 
     def unmixed(settings: AugmentationSettings) -> AugmentationSettings:
         return dataclasses.replace(settings, mixup_probability=0.0)
@@ -53,52 +85,92 @@ def variants(base: DefaultRecipe) -> dict[str, DefaultRecipe]:
         low_resolution_probability=0, noise_probability=0, erase_probability=0,
         mixup_probability=0,
     )  # fmt: skip
-    untaught = {"no teachers": but(teachers=0)} if base.teachers else {}
     narrower = dataclasses.replace(base.network, widths=(32, 64, 128, 256))
+    taught = dataclasses.replace(base, teachers=len(teachers))
     return {
-        "the whole recipe": base,
-        **untaught,
-        "a narrower network": but(network=narrower),
-        "stronger changes to faces": but(
+        WHOLE: but(),
+        "another seed": but(seed=base.seed + 1),
+        **({"with teachers": Variant(taught, data, teachers)} if teachers else {}),
+        "mirror images only, no other change": but(augmentation=still, refine_augmentation=still),
+        "stronger changes, to the end": but(
             augmentation=STRONG_AUGMENTATION, refine_augmentation=STRONG_AUGMENTATION
         ),
+        "one label in place of ten votes": Variant(base, one_label),
+        "no second label set (FER2013's)": but(fer2013_weight=0.0),
         "no balanced sampling": but(balance_power=0.0),
-        "no second label set": but(fer2013_weight=0.0),
         "no mixup": but(augmentation=unmixed(base.augmentation)),
-        "mirror only": but(augmentation=still, refine_augmentation=still),
+        "third stage of 128 channels, not 160": but(network=narrower),
     }
 
 
-def score(recipe: DefaultRecipe, checkpoint: Path, data_root: Path) -> dict[str, float]:
-    """Score averaged weights on validation, as it is and perturbed."""
-    split = load_ferplus(data_root, "validation")
-    prior = vote_shares(load_ferplus(data_root, "train").votes).sum(axis=0)
-    log_prior = np.log(prior / prior.sum())
+def write_one_label(data: Path, folder: Path) -> Path:
+    """Write the set anew with all ten votes of a face given to its most chosen emotion."""
+    path = folder / FILE_NAME
+    if path.exists():
+        return folder
+    table = pq.read_table(find_ferplus(data))
+    names = [f"votes_{theirs}" for theirs in FERPLUS_VOTE_COLUMNS]
+    others = [name for name in table.column_names if name.startswith("votes_")]
+    votes = np.stack([table[name].to_numpy() for name in names], axis=1)
+    top = votes.argmax(axis=1)
+    for name in others:
+        chosen = (top == names.index(name)) * 10 if name in names else np.zeros(len(table))
+        position = table.column_names.index(name)
+        column = chosen.astype(table[name].to_numpy().dtype)
+        table = table.set_column(position, name, [column])
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)
+    return folder
+
+
+class Answers(NamedTuple):
+    """What a network says of the validation faces."""
+
+    natural: NDArray[np.float32]
+    """`(n, 8)`: probabilities under the training prior."""
+    balanced: NDArray[np.int64]
+    """`(n,)`: the label under the uniform prior."""
+    perturbed: NDArray[np.int64]
+    """`(n,)`: the label of the same faces, changed, under the training prior."""
+
+
+def ask(recipe: DefaultRecipe, checkpoint: Path, data: Path) -> Answers:
+    """Ask averaged weights for the validation faces, as they are and perturbed."""
+    split = load_ferplus(data, "validation")
+    prior = vote_shares(load_ferplus(data, "train").votes).sum(axis=0)
+    log_prior = torch.from_numpy(np.log(prior / prior.sum())).float()
     network = load_averaged_network(recipe, checkpoint)
     images = torch.from_numpy(split.images)[:, None].float() / 255
     moved = augment(images, PERTURBED, torch.Generator().manual_seed(0))
-    shares = vote_shares(split.votes)
-    truth = argmax_labels(split.votes)
-    known = truth >= 0
-    classes = len(EMOTIONS)
 
-    def probabilities(pictures: torch.Tensor, added: np.ndarray) -> np.ndarray:
+    def logits(pictures: torch.Tensor) -> torch.Tensor:
         small = torch.nn.functional.interpolate(
             pictures, size=(SIZE_PX, SIZE_PX), mode="bilinear", antialias=True
         )
         with torch.inference_mode():
-            logits = torch.cat([network(part).ferplus_logits for part in small.split(256)])
-        return torch.softmax(logits + torch.from_numpy(added).float(), dim=1).numpy()
+            return torch.cat([network(part).ferplus_logits for part in small.split(256)])
 
-    natural = probabilities(images, log_prior)
-    balanced = probabilities(images, 0 * log_prior)
-    perturbed = probabilities(moved, log_prior)
-    voted = shares.sum(axis=1) > 0
+    plain = logits(images)
+    return Answers(
+        torch.softmax(plain + log_prior, dim=1).numpy(),
+        plain.argmax(dim=1).numpy(),
+        (logits(moved) + log_prior).argmax(dim=1).numpy(),
+    )
+
+
+def measures(
+    answers: Answers, votes: NDArray[np.int64]
+) -> dict[str, Callable[[NDArray[np.int64]], float]]:
+    """Return each measure as a function of the rows it is taken over."""
+    truth, shares = argmax_labels(votes), vote_shares(votes)
+    natural = answers.natural.argmax(axis=1)
     return {
-        "accuracy": accuracy(truth[known], natural[known].argmax(axis=1)),
-        "recall": unweighted_average_recall(truth[known], balanced[known].argmax(axis=1), classes),
-        "divergence": kl_divergence(shares[voted], natural[voted]),
-        "accuracy_perturbed": accuracy(truth[known], perturbed[known].argmax(axis=1)),
+        "accuracy": lambda rows: accuracy(truth[rows], natural[rows]),
+        "recall": lambda rows: unweighted_average_recall(
+            truth[rows], answers.balanced[rows], len(EMOTIONS)
+        ),
+        "divergence": lambda rows: kl_divergence(shares[rows], answers.natural[rows]),
+        "accuracy_perturbed": lambda rows: accuracy(truth[rows], answers.perturbed[rows]),
     }
 
 
@@ -107,47 +179,87 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--teachers", type=Path, nargs="*", default=[])
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
-    teachers = load_teachers(arguments.teachers, arguments.data)
+    data, work = arguments.data, arguments.work
     whole = DefaultRecipe()
     base = dataclasses.replace(
         whole,
         network=dataclasses.replace(whole.network, input_size_px=SIZE_PX),
         epochs=arguments.epochs,
         refine_epochs=max(1, arguments.epochs // 4),
-        polish_epochs=0,
-        teachers=len(teachers),
+        teachers=0,
+        seed=arguments.seed,
         threads=arguments.threads,
     )
-    rows: dict[str, list[dict[str, float]]] = {}
-    for seed in arguments.seeds:
-        for name, recipe in variants(dataclasses.replace(base, seed=seed)).items():
-            folder = arguments.work / f"{name.replace(' ', '-')}-{seed}"
-            checkpoint = folder / "checkpoints" / LAST_CHECKPOINT
-            if not checkpoint.exists() or count_epochs(checkpoint) < recipe.epochs:
-                fit(
-                    recipe,
-                    arguments.data,
-                    folder,
-                    teachers=teachers if recipe.teachers else (),
-                    resume=True,
-                    show_progress=False,
-                )
-            rows.setdefault(name, []).append(score(recipe, checkpoint, arguments.data))
-            print(name, seed, rows[name][-1], flush=True)
-            (arguments.work / "ablation.json").write_text(json.dumps(rows, indent=1) + "\n")
-    print("| left out | accuracy, training prior | average recall, uniform prior | KL to votes "
-          "| accuracy, perturbed faces |\n|---|---|---|---|---|")  # fmt: skip
-    for name, found in rows.items():
-        mean = {key: np.mean([row[key] for row in found]) for key in found[0]}
-        print(
-            f"| {name} | {mean['accuracy']:.1%} | {mean['recall']:.1%} | {mean['divergence']:.3f} "
-            f"| {mean['accuracy_perturbed']:.1%} |"
-        )
+    compared = variants(
+        base,
+        data,
+        write_one_label(data, work / "one-label"),
+        load_teachers(arguments.teachers, data),
+    )
+    votes = load_ferplus(data, "validation").votes
+    rows = np.flatnonzero(votes[:, : len(EMOTIONS)].sum(axis=1) > 0)
+    measured: dict[str, dict[str, Callable[[NDArray[np.int64]], float]]] = {}
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    for name, variant in compared.items():
+        folder = work / "".join(letter if letter.isalnum() else "-" for letter in name)
+        checkpoint = folder / "checkpoints" / LAST_CHECKPOINT
+        if not checkpoint.exists() or count_epochs(checkpoint) < variant.recipe.epochs:
+            fit(
+                variant.recipe,
+                variant.data,
+                folder,
+                teachers=variant.teachers,
+                resume=True,
+                show_progress=False,
+            )
+        measured[name] = measures(ask(variant.recipe, checkpoint, data), votes)
+        results[name] = {}
+        for key, measure in measured[name].items():
+            reference = measured[WHOLE][key]
+            found = paired_bootstrap(
+                lambda drawn, one=measure: one(rows[drawn]),
+                lambda drawn, one=reference: one(rows[drawn]),
+                np.arange(len(rows)),
+            )
+            results[name][key] = {
+                "value": found.first,
+                "difference": found.difference,
+                "low": found.low,
+                "high": found.high,
+            }
+        print(name, results[name], flush=True)
+    save_results(
+        Path(__file__).parent / "results",
+        "ablation-of-default",
+        {
+            "epochs": arguments.epochs,
+            "size_px": SIZE_PX,
+            "faces": len(rows),
+            "teachers": [run.name for run in arguments.teachers],
+            "results": results,
+        },
+    )
+    print(
+        "\n| | accuracy, training prior | average recall, uniform prior | KL to the votes "
+        "| accuracy, perturbed faces |\n|---|---:|---:|---:|---:|"
+    )
+    for name, found in results.items():
+        print(f"| {name} | " + " | ".join(_cell(key, value) for key, value in found.items()) + " |")
+
+
+def _cell(key: str, found: dict[str, float]) -> str:
+    """Word a value with its difference from the whole recipe."""
+    scale, places = (1, 3) if key == "divergence" else (100, 1)
+    value, *differences = (found[part] * scale for part in ("value", "difference", "low", "high"))
+    if not any(differences):
+        return f"{value:.{places}f}"
+    change, low, high = differences
+    return f"{value:.{places}f} ({change:+.{places}f}; {low:+.{places}f} to {high:+.{places}f})"
 
 
 if __name__ == "__main__":

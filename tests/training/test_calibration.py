@@ -187,6 +187,23 @@ def test_the_power_of_fer2013s_prior_is_judged_by_its_own_labels() -> None:
     assert rows[-1] == {"power": 1, "accuracy": 1, "recall": 1}
 
 
+def test_fer2013s_prior_does_not_lean_to_balance() -> None:
+    """One face in 300 needs the training prior, and on FER2013's own faces that decides."""
+    prior = np.array([0.02, 0.02, 0.02, 0.02, 0.88, 0.02, 0.02])
+    common, rare = FER2013_EMOTIONS.index("neutral"), FER2013_EMOTIONS.index("fear")
+    second = np.full((600, 7), -9.0)
+    second[:300, common] = 5.0
+    second[300:, rare] = 9.0
+    second[0, rare] = 5.5
+    labels = np.repeat([EMOTIONS.index("neutral"), EMOTIONS.index("fear")], 300)
+    data = make_validation(np.eye(8)[labels], {"a": np.zeros((600, 8)), "b": second})
+    data = dataclasses.replace(data, fer2013=labels)
+    spec = with_weights(make_spec(), {FER2013_PRIOR: 0.0})
+    power, rows = choose_prior_power(spec, data, prior, name=FER2013_PRIOR)
+    best = max(rows, key=lambda row: row["accuracy"] + row["recall"])
+    assert 0 < power == best["power"]
+
+
 def make_faces(count: int = 4000) -> tuple[Validation, TrainingShares]:
     """Ten annotators who vote by what the picture shows; a network that sees part of it.
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from emotrace.errors import TrainingError, UsageError
-from emotrace.training.batches import FaceDataset, sampling_priors, sampling_weights
+from emotrace.training.batches import FaceBatch, FaceDataset, sampling_priors, sampling_weights
 from emotrace.training.fit import fit, load_averaged_network
 from emotrace.training.module import ExpressionModule
 from emotrace.training.teaching import TEACHERS_FOLDER, fit_taught, load_teachers
@@ -82,27 +82,53 @@ def test_teachers_are_runs_of_the_same_recipe_from_other_starts(taught: Path) ->
     assert not any("teachers" in name for name in weights_of(taught))
 
 
-def test_labels_are_mixed_with_the_mean_of_what_the_teachers_say(teachers: list[Path]) -> None:
-    votes = [[10] + [0] * 9, [0] * 8 + [10, 0]]  # all for one emotion; all "unknown"
-    faces = FaceDataset(make_split(votes, [2, -1]))
+def ask(
+    teachers: list[Path], faces: FaceDataset, share: float
+) -> tuple[FaceBatch, tuple[torch.Tensor, torch.Tensor], list[list[torch.Tensor]]]:
+    """Return a batch of all faces, its mixed labels, and what each teacher says of it."""
     priors = sampling_priors(faces, sampling_weights(faces, 0.0))
     networks = [
         load_averaged_network(TINY_RECIPE, run / "checkpoints" / "last.ckpt") for run in teachers
     ]
-    recipe = dataclasses.replace(TAUGHT, teacher_share=0.4)
+    recipe = dataclasses.replace(TAUGHT, teacher_share=share)
     module = ExpressionModule(recipe, priors, 10, teachers=networks)
-    batch = faces[[0, 1]]
-    found = module._ask_teachers(batch.images, batch.ferplus_shares, batch.fer2013_shares)
-    labels = (batch.ferplus_shares, batch.fer2013_shares)
-    for head, (mixed, label, prior) in enumerate(zip(found, labels, priors, strict=True)):
-        said = torch.zeros_like(label)
-        for network in networks:
-            with torch.inference_mode():
-                odds = network(batch.images)[head].exp() * prior.clamp_min(1e-6)
-            said += odds / odds.sum(dim=1, keepdim=True) / 2
-        torch.testing.assert_close(mixed[0], 0.6 * label[0] + 0.4 * said[0])
-        assert mixed[1].sum() == 0  # no label, and no answer in its place
+    batch = faces[list(range(len(faces)))]
+    mixed = module._ask_teachers(batch.images, batch.ferplus_shares, batch.fer2013_shares)
+    said = []
+    for network in networks:
+        with torch.inference_mode():
+            odds = [
+                network(batch.images)[head].exp() * prior.clamp_min(1e-6)
+                for head, prior in enumerate(priors)
+            ]
+        said.append([each / each.sum(dim=1, keepdim=True) for each in odds])
     assert not any(parameter.requires_grad for n in networks for parameter in n.parameters())
+    return batch, mixed, said
+
+
+def test_labels_are_mixed_with_what_the_teachers_say(teachers: list[Path]) -> None:
+    votes = [[10] + [0] * 9, [0] * 8 + [10, 0], [0, 0, 6, 4, 0, 0, 0, 0, 0, 0]]
+    batch, mixed, said = ask(teachers, FaceDataset(make_split(votes, [2, -1, 5])), 0.4)
+    labels = (batch.ferplus_shares, batch.fer2013_shares)
+    for head, (found, label) in enumerate(zip(mixed, labels, strict=True)):
+        # The first teacher has two of the three faces, the second has the last.
+        torch.testing.assert_close(found[0], 0.6 * label[0] + 0.4 * said[0][head][0])
+        torch.testing.assert_close(found[2], 0.6 * label[2] + 0.4 * said[1][head][2])
+        assert found[1].sum() == 0  # no label, and no answer in its place
+    assert not torch.equal(said[0][0][2], said[1][0][2])
+
+
+def test_each_teacher_answers_for_an_equal_part_of_a_batch(teachers: list[Path]) -> None:
+    votes = [[10] + [0] * 9] * 8
+    _, mixed, said = ask(teachers, FaceDataset(make_split(votes, [2] * 8)), 1.0)
+    for head in (0, 1):
+        torch.testing.assert_close(mixed[head][:4], said[0][head][:4])
+        torch.testing.assert_close(mixed[head][4:], said[1][head][4:])
+
+
+def test_a_batch_may_be_smaller_than_the_number_of_teachers(teachers: list[Path]) -> None:
+    _, mixed, said = ask(teachers, FaceDataset(make_split([[10] + [0] * 9], [2])), 1.0)
+    torch.testing.assert_close(mixed[0], said[0][0])
 
 
 def test_teachers_see_faces_of_their_own_size_while_small_ones_are_learnt(

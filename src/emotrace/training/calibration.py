@@ -255,6 +255,9 @@ def choose_prior_power(
     hardly depends on the power, so chance would decide: of the powers within `PRIOR_TIE` of the
     best, the most balanced one is taken.
 
+    FER2013's prior serves nothing but FER2013's own faces, so there is no reason to lean to balance:
+    the power with the best mean is taken.
+
     Args:
         spec: Its weights under the prior are used.
         data: Its `majority` labels are the truth; those of FER2013 for its prior.
@@ -284,7 +287,8 @@ def choose_prior_power(
             }
         )
     best = max(row["accuracy"] + row["recall"] for row in rows)
-    near = [row for row in rows if row["accuracy"] + row["recall"] >= best - 2 * PRIOR_TIE]
+    tie = 0.0 if name == FER2013_PRIOR else PRIOR_TIE
+    near = [row for row in rows if row["accuracy"] + row["recall"] >= best - 2 * tie]
     return min(row["power"] for row in near), rows
 
 

@@ -7,7 +7,7 @@ learns from labels and their answers together takes over much of that at no cost
 (distillation, Hinton et al. 2015, arXiv:1503.02531). The teachers are shown the very pictures that
 the network learns from, changed at random and mixed, and not the plain ones once: what they say of
 faces that they never saw is what is worth learning (Beyer et al. 2022, arXiv:2106.05237). Each
-adds a forward pass to every step.
+answers for its part of every batch, so that together they add one forward pass to a step.
 """
 
 from __future__ import annotations
