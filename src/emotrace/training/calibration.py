@@ -255,7 +255,7 @@ def choose_prior_power(
     hardly depends on the power, so chance would decide: of the powers within `PRIOR_TIE` of the
     best, the most balanced one is taken.
 
-    FER2013's prior serves nothing but FER2013's own faces, so there is no reason to lean to balance:
+    FER2013's prior serves nothing but FER2013's own faces, so nothing speaks for more balance:
     the power with the best mean is taken.
 
     Args:
