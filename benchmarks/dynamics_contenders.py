@@ -11,7 +11,7 @@ from emotrace.synth import ACTION_UNITS
 from emotrace.training.clip_augmentation import ClipAugmentation
 from emotrace.training.stretches import ExampleWindows
 from emotrace.training.targets import LabelSource, TargetSettings
-from emotrace.training.zoo_recipe import (
+from emotrace.training.zoo.recipe import (
     DataSettings,
     MachineSettings,
     OptimiserSettings,

@@ -51,17 +51,17 @@ from dynamics_scores import (
 )
 from emotrace.training.extractors import load_extractor
 from emotrace.training.feature_cache import extract_features
-from emotrace.training.zoo_comparison import compare_predictions
-from emotrace.training.zoo_data import load_data
-from emotrace.training.zoo_fit import fit_zoo
-from emotrace.training.zoo_predictions import predict_side
-from emotrace.training.zoo_run import load_trained
+from emotrace.training.zoo.comparison import compare_predictions
+from emotrace.training.zoo.data import load_data
+from emotrace.training.zoo.fit import fit_zoo
+from emotrace.training.zoo.predictions import predict_side
+from emotrace.training.zoo.run import load_trained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from emotrace.datasets.items import SideName
-    from emotrace.training.zoo_predictions import SetPredictions
+    from emotrace.training.zoo.predictions import SetPredictions
 
 Predicted = dict[str, dict[int, "SetPredictions"]]
 """Network to seed to what it said of the measured side's frames."""

@@ -9,14 +9,14 @@ import numpy as np
 
 from emotrace.bundle_prior import softmax
 from emotrace.metrics import bootstrap_over_groups, concordance_correlation, paired_bootstrap
-from emotrace.training.zoo_evaluation import score_predictions
+from emotrace.training.zoo.evaluation import score_predictions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from emotrace.training.zoo_predictions import SetPredictions
+    from emotrace.training.zoo.predictions import SetPredictions
 
     Measure = Callable[[NDArray[np.int64]], float]
 

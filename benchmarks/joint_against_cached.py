@@ -34,7 +34,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from emotrace.training.zoo_recipe import ZooRecipe
+    from emotrace.training.zoo.recipe import ZooRecipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +109,8 @@ def recipe_for(name: str, options: dict[str, Any], data: Path, arguments: Any) -
     """Build the recipe of one of the two ways; all else is equal."""
     from emotrace.models.zoo import find_architecture
     from emotrace.training.stretches import ExampleWindows
-    from emotrace.training.zoo_recipe import DataSettings, MachineSettings, OptimiserSettings
-    from emotrace.training.zoo_recipe import ZooRecipe as Recipe
+    from emotrace.training.zoo.recipe import DataSettings, MachineSettings, OptimiserSettings
+    from emotrace.training.zoo.recipe import ZooRecipe as Recipe
 
     return Recipe(
         architecture=name,
@@ -128,7 +128,7 @@ def time_epoch(
     recipe: ZooRecipe, folder: Path, epochs: int, clock: Callable[[], float]
 ) -> dict[str, float]:
     """Return the seconds of an epoch, and the frames that one learns from."""
-    from emotrace.training.zoo_fit import fit_zoo
+    from emotrace.training.zoo.fit import fit_zoo
 
     taken = []
     for count in (1, 1 + epochs):

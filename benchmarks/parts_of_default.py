@@ -3,8 +3,9 @@
     python benchmarks/parts_of_default.py ../shared/data RUN_FOLDER
 
 Scores the averaged weights and the last ones, each label set's output and their mixture, and a
-picture together with its mirror image, all under the uniform and the training prior. Prints
-Markdown. `ablation_of_default.py` trains without an ingredient; this takes a trained run apart.
+picture together with its mirror image: accuracy under the training prior, average recall under the
+prior that the installed default bundle has as `default`. Prints Markdown.
+`ablation_of_default.py` trains without an ingredient; this takes a trained run apart.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from emotrace import load_bundle
 from emotrace.datasets.ferplus import load_ferplus, majority_labels, vote_shares
 from emotrace.labels import EMOTIONS, FER2013_EMOTIONS
 from emotrace.metrics import accuracy, unweighted_average_recall
@@ -38,7 +40,8 @@ def main() -> None:
     )["state_dict"]
     split = load_ferplus(arguments.data, "validation")
     shares = vote_shares(load_ferplus(arguments.data, "train").votes).sum(axis=0)
-    prior = shares / shares.sum()
+    natural_prior = np.log(shares / shares.sum())
+    default_prior = np.log(load_bundle("default").spec.priors["default"])
     truth = majority_labels(split.votes)
     images = torch.from_numpy(split.images)[:, None].float() / 255
     at = [EMOTIONS.index(name) for name in FER2013_EMOTIONS]
@@ -59,8 +62,7 @@ def main() -> None:
         raised = np.exp(values - values.max(axis=1, keepdims=True))
         return raised / raised.sum(axis=1, keepdims=True)
 
-    def mix(found: Logits, power: float, share: float) -> np.ndarray:
-        log_prior = power * np.log(prior)
+    def mix(found: Logits, log_prior: np.ndarray, share: float) -> np.ndarray:
         first = softmax(found[0] + log_prior)
         second = np.zeros_like(first)
         second[:, at] = softmax(found[1] + log_prior[at]) * first[:, at].sum(axis=1, keepdims=True)
@@ -71,21 +73,21 @@ def main() -> None:
     mirrored = logits("averaged.module.", images.flip(-1))
     last = logits("network.", images)
     rows = {
-        "FER+ output, averaged weights": lambda power: mix(averaged, power, 1.0),
-        "FER+ output, last weights": lambda power: mix(last, power, 1.0),
-        "FER2013 output, averaged weights": lambda power: mix(averaged, power, 0.0),
-        "both outputs, half and half": lambda power: mix(averaged, power, 0.5),
-        "both, with the mirror image": lambda power: (
-            mix(averaged, power, 0.5) + mix(mirrored, power, 0.5)
+        "FER+ output, averaged weights": lambda prior: mix(averaged, prior, 1.0),
+        "FER+ output, last weights": lambda prior: mix(last, prior, 1.0),
+        "FER2013 output, averaged weights": lambda prior: mix(averaged, prior, 0.0),
+        "both outputs, half and half": lambda prior: mix(averaged, prior, 0.5),
+        "both, with the mirror image": lambda prior: (
+            mix(averaged, prior, 0.5) + mix(mirrored, prior, 0.5)
         ),
     }
     known = truth >= 0
     print(f"FER+ validation, majority protocol, n = {known.sum():,}\n")
-    print("| part | accuracy, training prior | average recall, prior to the power 0.2 |")
+    print("| part | accuracy, training prior | average recall, default prior |")
     print("|---|---|---|")
     for name, probabilities in rows.items():
-        natural = probabilities(1.0)[known].argmax(axis=1)
-        tempered = probabilities(0.2)[known].argmax(axis=1)
+        natural = probabilities(natural_prior)[known].argmax(axis=1)
+        tempered = probabilities(default_prior)[known].argmax(axis=1)
         recall = unweighted_average_recall(truth[known], tempered, len(EMOTIONS))
         print(f"| {name} | {accuracy(truth[known], natural):.1%} | {recall:.1%} |")
 

@@ -53,9 +53,9 @@ from emotrace.models.cost import SEQUENCE_KINDS, build_without_weights, measure_
 from emotrace.models.onnx_export import export_onnx
 from emotrace.models.zoo import ARCHITECTURES, find_architecture
 from emotrace.training.losses import LossTerm, multi_task_loss
-from emotrace.training.zoo_module import run_network
-from emotrace.training.zoo_recipe import OptimiserSettings
-from emotrace.training.zoo_schedule import make_optimiser
+from emotrace.training.zoo.module import run_network
+from emotrace.training.zoo.recipe import OptimiserSettings
+from emotrace.training.zoo.schedule import make_optimiser
 
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_machine import save_results

@@ -23,7 +23,7 @@ from emotrace.models.architecture import InputKind, SequenceNetwork, split_outpu
 from emotrace.models.join import join_extractor
 from emotrace.models.zoo import ARCHITECTURES, find_architecture
 from emotrace.synth import ClipSettings, make_clip, write_video
-from emotrace.training.zoo_export import BundleFacts, export_zoo_bundle
+from emotrace.training.zoo.export import BundleFacts, export_zoo_bundle
 from emotrace.video import VideoReader
 from tests.analysis.test_pipeline import BoxDetector
 from tests.models.small_options import (

@@ -23,6 +23,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_fake_ferplus(tmp_path_factory.mktemp("data"), train=8, validation=16, test=24)
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are written into the current folder unless another is named."""
+    monkeypatch.chdir(tmp_path)
+
+
 def test_a_wrong_folder_is_one_line(call: Call, tmp_path: Path) -> None:
     said = call("evaluate", "default", "ferplus", tmp_path)
     assert (said.code, len(said.error_lines)) == (1, 1)
@@ -84,6 +90,33 @@ def test_numbers_pictures_and_a_page_are_written(call: Call, data: Path, tmp_pat
     }  # fmt: skip
     assert json.loads((tmp_path / "scores" / "evaluation.json").read_text()) == json.loads(said.out)
     assert len(said.error_lines) == len(names)
+
+
+def test_pictures_are_written_unasked_but_not_with_json(
+    call: Call, data: Path, tmp_path: Path
+) -> None:
+    assert call("evaluate", "default", "ferplus", data, "--json").code == 0
+    assert not (tmp_path / "emotrace-evaluation").exists()
+    said = call("evaluate", "default", "ferplus", data)
+    assert said.code == 0
+    names = {path.name for path in (tmp_path / "emotrace-evaluation").iterdir()}
+    assert {"evaluation.html", "confusion.png", "reliability.png"} <= names
+    assert "emotrace-evaluation/evaluation.html" in said.err
+
+
+@pytest.mark.parametrize("obstacle", ["matplotlib", "a file in the way"])
+def test_tables_are_printed_where_pictures_cannot_be_written(
+    call: Call, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, obstacle: str
+) -> None:
+    if obstacle == "matplotlib":
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+    else:
+        (tmp_path / "emotrace-evaluation").write_text("mine")
+    said = call("evaluate", "default", "ferplus", data)
+    assert said.code == 0
+    assert "KL to the votes" in said.out
+    assert "no pictures written" in said.err
+    assert not list(tmp_path.rglob("*.png"))
 
 
 def test_without_matplotlib_it_says_so_before_the_work(

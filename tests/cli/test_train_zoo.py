@@ -188,7 +188,7 @@ def test_interruption_says_how_to_go_on(
     def stopped(*_: Any, **__: Any) -> None:
         raise error
 
-    monkeypatch.setattr("emotrace.training.zoo_fit.fit_zoo", stopped)
+    monkeypatch.setattr("emotrace.training.zoo.fit.fit_zoo", stopped)
     said = call("train", "compact", "--data", cache, "--run", tmp_path)
     assert said.code == 130
     assert "the same command with --resume goes on from the last" in said.err

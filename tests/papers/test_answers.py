@@ -11,8 +11,8 @@ from emotrace.errors import TrainingError, UsageError
 from emotrace.models.architecture import Head, HeadKind
 from emotrace.papers.answers import answer_videos, compare_answers
 from emotrace.training.targets import HeadTargets
-from emotrace.training.zoo_evaluation import score_predictions
-from emotrace.training.zoo_predictions import SetPredictions, cut_predictions
+from emotrace.training.zoo.evaluation import score_predictions
+from emotrace.training.zoo.predictions import SetPredictions, cut_predictions
 
 HEAD = Head(name="expression", kind=HeadKind.CATEGORICAL, size=2)
 

@@ -16,7 +16,7 @@ from emotrace.papers.pooling import (
     post_process,
 )
 from emotrace.training.targets import HeadTargets
-from emotrace.training.zoo_predictions import SetPredictions
+from emotrace.training.zoo.predictions import SetPredictions
 
 HEAD = Head(name="valence_arousal", kind=HeadKind.CONTINUOUS, size=2)
 

@@ -34,7 +34,7 @@ from emotrace.papers.salinas2018.sizes import count_parameters, trainable
 from emotrace.papers.workshop import Order, Results, StepResult
 from emotrace.synth.layouts import write_layout
 from emotrace.synth.plans import SetSettings, plan_set
-from emotrace.training.zoo_data import load_data
+from emotrace.training.zoo.data import load_data
 from tests.training.tiny_zoo import write_cache
 
 if TYPE_CHECKING:

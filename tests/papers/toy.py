@@ -25,7 +25,7 @@ from emotrace.papers.plan import (
 from emotrace.papers.report import Claim, Picture, Report, Section, Table, Theirs
 from emotrace.synth.plans import SetSettings
 from emotrace.training.targets import TargetSettings
-from emotrace.training.zoo_recipe import DataSettings, ZooRecipe
+from emotrace.training.zoo.recipe import DataSettings, ZooRecipe
 
 if TYPE_CHECKING:
     from emotrace.papers.plan import ScaleName, Step

@@ -14,7 +14,7 @@ from emotrace.training.affect_chains import (
     fit_affect_chain,
     score_affect_chain,
 )
-from emotrace.training.zoo_predictions import RowPlaces, SetPredictions
+from emotrace.training.zoo.predictions import RowPlaces, SetPredictions
 from tests.training.test_zoo_evaluation import CLASSES, VALUES
 
 RATE = 25.0

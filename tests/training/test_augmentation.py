@@ -11,24 +11,7 @@ import pytest
 import torch
 
 from emotrace.training.augmentation import augment, draw_mixup, random_affine
-from emotrace.training.recipe import AugmentationSettings
-
-NOTHING = AugmentationSettings(
-    scale=(1.0, 1.0),
-    rotation_degrees=0.0,
-    shift_fraction=0.0,
-    shear_degrees=0.0,
-    flip_probability=0.0,
-    contrast=(1.0, 1.0),
-    brightness=0.0,
-    gamma=(1.0, 1.0),
-    side_light_probability=0.0,
-    blur_probability=0.0,
-    low_resolution_probability=0.0,
-    noise_probability=0.0,
-    erase_probability=0.0,
-    mixup_probability=0.0,
-)
+from emotrace.training.recipe import NO_AUGMENTATION, AugmentationSettings
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -43,7 +26,7 @@ def faces(count: int = 6, size: int = 48) -> torch.Tensor:
 
 
 def only(**changes: Any) -> AugmentationSettings:
-    return dataclasses.replace(NOTHING, **changes)
+    return dataclasses.replace(NO_AUGMENTATION, **changes)
 
 
 @pytest.mark.parametrize("count", [1, 7])
@@ -79,7 +62,9 @@ def test_each_face_is_changed_its_own_way() -> None:
 
 def test_with_everything_off_a_face_stays_as_it_is() -> None:
     images = faces()
-    torch.testing.assert_close(augment(images, NOTHING, seeded()), images, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        augment(images, NO_AUGMENTATION, seeded()), images, atol=1e-5, rtol=0
+    )
 
 
 def test_always_flipping_mirrors() -> None:
@@ -211,9 +196,9 @@ def test_mixing_follows_the_folded_beta_distribution(alpha: float) -> None:
 
 def test_a_codec_changes_the_chosen_faces_as_a_jpeg_of_that_quality_does() -> None:
     images = faces(40)
-    half = dataclasses.replace(NOTHING, jpeg_probability=0.5, jpeg_quality=(30, 30))
+    half = dataclasses.replace(NO_AUGMENTATION, jpeg_probability=0.5, jpeg_quality=(30, 30))
     coded = augment(images, half, seeded())
-    plain = augment(images, NOTHING, seeded())
+    plain = augment(images, NO_AUGMENTATION, seeded())
     is_coded = (coded != plain).flatten(1).any(dim=1)
     assert 8 < int(is_coded.sum()) < 32
     at = int(is_coded.nonzero()[0])

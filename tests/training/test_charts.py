@@ -101,7 +101,7 @@ def test_everything_is_written_and_the_page_stands_alone(
         assert image.std() > 5  # something is drawn
     found = Page()
     found.feed(page.read_text(encoding="utf-8"))
-    assert found.tags.count("table") == 8
+    assert found.tags.count("table") == 9
     assert found.tags.count("img") == 5
     assert all(address.startswith("data:image/png;base64,") for address in found.addresses)
     assert "script" not in found.tags

@@ -12,7 +12,7 @@ import pytest
 from emotrace.datasets.cache import open_cache
 from emotrace.models.architecture import Head, HeadKind
 from emotrace.training.targets import HeadTargets
-from emotrace.training.zoo_predictions import SetPredictions
+from emotrace.training.zoo.predictions import SetPredictions
 from tests.conftest import REPOSITORY
 
 if TYPE_CHECKING:

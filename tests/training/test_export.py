@@ -149,7 +149,7 @@ def test_its_card_states_the_measured_numbers(bundle: Bundle) -> None:
     assert f"n = {without['n']}." in text
     assert bundle.spec.licence in text
     assert "what a person feels" in text  # that it is no readout of it
-    assert "## Badly framed, lit or coded faces" in card
+    assert "## Badly framed, lit or compressed faces" in card
     assert "## Another seed" not in card
     assert "## Is it a face at all?" not in card
 
@@ -157,7 +157,12 @@ def test_its_card_states_the_measured_numbers(bundle: Bundle) -> None:
 def test_its_card_states_what_else_is_known(bundle: Bundle) -> None:
     spec, numbers = bundle.spec, {"threshold": 0.25, "n": 40, "faces_rejected": 0.025}
     results = {**spec.results, "test": {**spec.results["test"], "not_face": numbers}}
-    results["face_head"] = {"not_faces": 500.0, "not_faces_refused": 0.931}
+    origins = {"crops from drawn scenes": 1200}
+    results["face_head"] = {
+        "not_faces": 500.0,
+        "not_faces_refused": 0.931,
+        "learnt_from": origins,
+    }
     kept = {"threshold": 0.61, "n": 40, "coverage": 0.7, "accuracy": 0.9}
     kept["accuracy_of_dropped"] = 0.5
     by_expression = {"fear": 0.4, "happiness": 0.9}
@@ -181,11 +186,16 @@ def test_its_card_states_what_else_is_known(bundle: Bundle) -> None:
     assert "face probability is below 0.250" in text
     assert "of the 40 test faces, 2.50 % fall below it" in text
     assert "Of 500 pictures without a face that took no part in the fit, 93.1 % do" in text
+    assert "what is no face from 1,200 crops from drawn scenes; no face of any footage" in text
     assert "Taught by" not in text
     recipe = {**results["training"]["recipe"], "teachers": 2, "teacher_share": 0.6}
     training = {**results["training"], "recipe": recipe, "teachers": [{}, {}]}
+    training["note"] = "Its first epochs were others."
     taught = dataclasses.replace(full, results={**results, "training": training})
-    said = "Taught by 2 other runs on the same pictures, whose mean answer made up 60 % of each"
+    assert "60 % of each label. Its first epochs were others." in " ".join(
+        write_card(taught).split()
+    )
+    said = "Taught by 2 other runs on the same pictures, whose answers made up 60 % of each"
     assert said in " ".join(write_card(taught).split())
     another = {**results, "training": {**results["training"], "seed": 1}}
     others = dataclasses.replace(full, results=another)
@@ -201,14 +211,21 @@ def test_a_face_head_can_be_fitted_again(run: Path, tmp_path: Path) -> None:
         seen.append(network)
         width = network.face_head.in_channels
         weight = np.zeros(width, np.float32)
-        return FaceHeadFit(weight=weight, bias=-2.0, threshold=0.125, held_out={"faces": 24.0})
+        return FaceHeadFit(
+            weight=weight,
+            bias=-2.0,
+            threshold=0.125,
+            held_out={"faces": 24.0},
+            learnt_from={"crops from drawn scenes": 1200},
+        )
 
     folder = export_run(run, tmp_path / "bundle", refit_face_head=refit, align="none")
     bundle = load_bundle(folder)
     assert isinstance(seen[0], CompactNet)
     assert not seen[0].training
     assert (bundle.spec.face_threshold, bundle.spec.crop.align) == (0.125, "none")
-    assert bundle.spec.results["face_head"] == {"faces": 24.0}
+    origins = {"crops from drawn scenes": 1200}
+    assert bundle.spec.results["face_head"] == {"faces": 24.0, "learnt_from": origins}
     found = bundle.predict([np.full((48, 48, 3), 100, np.uint8)])
     assert found.face_probabilities is not None
     assert found.face_probabilities[0] == pytest.approx(1 / (1 + np.exp(2)), abs=1e-3)

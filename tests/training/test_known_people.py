@@ -21,10 +21,10 @@ from emotrace.training.feature_cache import FEATURES_FILE, extract_features
 from emotrace.training.known_people import known_by_start
 from emotrace.training.model_predictions import ScoringRequest, predict_models
 from emotrace.training.run_folders import RUN_FILE
-from emotrace.training.zoo_evaluation import evaluate_trained
-from emotrace.training.zoo_fit import fit_zoo
-from emotrace.training.zoo_recipe import DataSettings, StartSettings
-from emotrace.training.zoo_run import load_trained
+from emotrace.training.zoo.evaluation import evaluate_trained
+from emotrace.training.zoo.fit import fit_zoo
+from emotrace.training.zoo.recipe import DataSettings, StartSettings
+from emotrace.training.zoo.run import load_trained
 from tests.training.tiny_zoo import (
     IMAGE,
     SEQUENCE,

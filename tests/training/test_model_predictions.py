@@ -20,11 +20,11 @@ from emotrace.training.model_predictions import ScoringRequest, predict_models
 from emotrace.training.run_export import export_zoo_run
 from emotrace.training.run_folders import is_run
 from emotrace.training.targets import TargetSettings
-from emotrace.training.zoo_fit import fit_zoo
-from emotrace.training.zoo_predictions import SetPredictions, predict_side
-from emotrace.training.zoo_recipe import DataSettings
-from emotrace.training.zoo_run import load_trained
-from emotrace.training.zoo_sources import open_data
+from emotrace.training.zoo.fit import fit_zoo
+from emotrace.training.zoo.predictions import SetPredictions, predict_side
+from emotrace.training.zoo.recipe import DataSettings
+from emotrace.training.zoo.run import load_trained
+from emotrace.training.zoo.sources import open_data
 from tests.training.tiny_zoo import IMAGE, tiny_recipe, write_cache
 
 load_run = partial(load_trained, architecture=IMAGE)

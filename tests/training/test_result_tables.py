@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from emotrace.labels import EMOTIONS
-from emotrace.training.measures import MEASURES
+from emotrace.training.measures import COST_MEASURES, MEASURES
 from emotrace.training.result_tables import (
     ResultTable,
     all_tables,
@@ -17,6 +17,7 @@ from emotrace.training.result_tables import (
     flips_table,
     measures_table,
     plain_facts,
+    precision_table,
     recall_table,
     robustness_table,
     scores_table,
@@ -39,7 +40,7 @@ def test_a_table_as_markdown_and_html() -> None:
 
 def test_every_table_has_as_many_cells_as_columns(full_results: Results) -> None:
     tables = all_tables(full_results)
-    assert len(tables) == 8
+    assert len(tables) == 9
     for table in tables:
         assert table.rows
         assert {len(row) for row in table.rows} == {len(table.head)}
@@ -51,7 +52,7 @@ def test_every_measure_is_found_with_and_without_duplicates(full_results: Result
         assert measure.of(full_results) is not None, measure
         assert measure.of(full_results, without_duplicates=True) is not None, measure
     rows = {(row[0], row[1]): row for row in measures_table(full_results).rows}
-    assert len(rows) == len(MEASURES)
+    assert len(rows) == len(MEASURES) + len(COST_MEASURES)
     row = rows["FER+ majority: average recall", "default"]
     found = scores["default"]["majority"]
     assert row[2] == f"{100 * found['unweighted_average_recall']:.1f}"
@@ -62,7 +63,30 @@ def test_every_measure_is_found_with_and_without_duplicates(full_results: Result
     assert row[5:] == ("74", "80")
     row = rows["KL to the votes, nats", "training"]
     assert row[2] == f"{scores['training']['kl_divergence_to_votes']:.3f}"
-    assert row[3] == ""
+    low, high = scores["training"]["kl_divergence_to_votes_interval_95"]
+    assert row[3] == f"{low:.3f}-{high:.3f}"
+    assert low < scores["training"]["kl_divergence_to_votes"] < high
+
+
+def test_costs_stand_beside_what_was_allowed(full_results: Results) -> None:
+    rows = {row[0]: row for row in measures_table(full_results).rows}
+    cost, speed = full_results["cost"], full_results["speed"]
+    row = rows["parameters, millions"]
+    assert row[2] == f"{cost['parameters'] / 1e6:.2f}"
+    assert row[5:] == ("3", "1")
+    row = rows["ms a face, one thread, now"]
+    assert row[2] == f"{speed['milliseconds_median']:.2f}"
+    unmeasured = {**full_results, "speed": {}, "cost": {}}
+    assert len(measures_table(unmeasured).rows) == len(MEASURES)
+
+
+def test_precision_is_of_what_is_called_so(full_results: Results) -> None:
+    matrix = full_results["priors"]["default"]["majority"]["confusion_matrix"]
+    row = next(row for row in precision_table(full_results).rows if row[0] == "default")
+    for name, cell in zip(EMOTIONS, row[1:], strict=True):
+        called = sum(of_label[name] for of_label in matrix.values())
+        right = matrix[name][name]
+        assert cell == (f"{100 * right / called:.1f}" if called else "-")
 
 
 def test_fer2013_is_judged_by_its_own_prior_or_the_uniform_one(full_results: Results) -> None:
@@ -79,7 +103,14 @@ def test_ferplus_is_not_scored_by_fer2013s_prior(full_results: Results) -> None:
     assert ("FER2013", "fer2013") in rows
     assert ("FER+ majority", "fer2013") not in rows
     assert len(rows) == 10
-    assert [row[0] for row in recall_table(full_results).rows] == ["training", "default", "uniform"]
+    assert [row[0] for row in recall_table(full_results).rows] == [
+        "training",
+        "default",
+        "uniform",
+        "fer2013",
+    ]
+    theirs = recall_table(full_results).rows[-1]
+    assert theirs[1 + EMOTIONS.index("contempt")] == "-"
 
 
 def test_recall_without_duplicates_names_its_own_count(full_results: Results) -> None:

@@ -17,7 +17,7 @@ from emotrace.training.run_comparison import compare_models
 from emotrace.training.score_files import write_comparison
 from emotrace.training.score_tables import comparison_tables
 from emotrace.training.targets import HeadTargets
-from emotrace.training.zoo_predictions import RowPlaces, SetPredictions, cut_predictions
+from emotrace.training.zoo.predictions import RowPlaces, SetPredictions, cut_predictions
 from tests.training.test_zoo_evaluation import made
 
 FRAMES = 12

@@ -15,10 +15,10 @@ from emotrace.training.data_options import fit_options
 from emotrace.training.sampling import SamplingSettings
 from emotrace.training.stretches import ExampleWindows
 from emotrace.training.targets import TargetSettings
-from emotrace.training.zoo_data import ZooData, load_data
-from emotrace.training.zoo_fit import fit_zoo
-from emotrace.training.zoo_recipe import DataSettings, ZooRecipe
-from emotrace.training.zoo_split import choose_split
+from emotrace.training.zoo.data import ZooData, load_data
+from emotrace.training.zoo.fit import fit_zoo
+from emotrace.training.zoo.recipe import DataSettings, ZooRecipe
+from emotrace.training.zoo.split import choose_split
 from tests.datasets.fake_ferplus import write_fake_ferplus
 from tests.training.tiny_zoo import CLIP, IMAGE, SEQUENCE, VECTORS, tiny_recipe, write_cache
 

@@ -22,13 +22,13 @@ from emotrace.training.feature_cache import extract_features
 from emotrace.training.run_export import export_zoo_run
 from emotrace.training.stretches import ExampleWindows
 from emotrace.training.targets import HeadTargets
-from emotrace.training.zoo_comparison import compare_predictions
-from emotrace.training.zoo_data import load_data
-from emotrace.training.zoo_evaluation import evaluate_trained, score_predictions
-from emotrace.training.zoo_fit import fit_zoo
-from emotrace.training.zoo_predictions import SetPredictions, predict_side
-from emotrace.training.zoo_recipe import DataSettings
-from emotrace.training.zoo_run import TrainedNetwork, load_trained
+from emotrace.training.zoo.comparison import compare_predictions
+from emotrace.training.zoo.data import load_data
+from emotrace.training.zoo.evaluation import evaluate_trained, score_predictions
+from emotrace.training.zoo.fit import fit_zoo
+from emotrace.training.zoo.predictions import SetPredictions, predict_side
+from emotrace.training.zoo.recipe import DataSettings
+from emotrace.training.zoo.run import TrainedNetwork, load_trained
 from tests.training.test_zoo_features import make_extractor
 from tests.training.tiny_zoo import CLIP, IMAGE, SEQUENCE, VECTORS, tiny_recipe, write_cache
 
@@ -61,7 +61,7 @@ def sequence(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedNe
 def test_sequences_run_over_whole_stretches_with_their_state(
     cache: Path, sequence: TrainedNetwork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emotrace.training.zoo_predictions._PIECE_STEPS", 3)
+    monkeypatch.setattr("emotrace.training.zoo.predictions._PIECE_STEPS", 3)
     found = predict_side(sequence, side="test", batch_size=4)
     record = sequence.record
     data = load_data(record.recipe, kind=SEQUENCE.kind, heads=sequence.network.heads)
@@ -83,7 +83,7 @@ def test_sequences_run_over_whole_stretches_with_their_state(
 def test_steps_that_lie_apart_are_predicted_as_they_were_taught(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("emotrace.training.zoo_predictions._PIECE_STEPS", 2)
+    monkeypatch.setattr("emotrace.training.zoo.predictions._PIECE_STEPS", 2)
     windows = ExampleWindows(steps=2, spacing=2)
     trained = train(cache, tmp_path, SEQUENCE, windows=windows)
     found = predict_side(trained, side="test", batch_size=4)

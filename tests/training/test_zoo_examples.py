@@ -22,7 +22,7 @@ from emotrace.training.targets import (
     labels_of_cache,
     match_heads,
 )
-from emotrace.training.zoo_data import ZooData, load_data
+from emotrace.training.zoo.data import ZooData, load_data
 from tests.training.tiny_zoo import (
     CLIP,
     EXPRESSIONS,
@@ -362,7 +362,7 @@ def test_columns_that_are_not_there_are_named(cache: CropCache) -> None:
 
 
 def test_classes_weigh_by_their_reciprocal(folder: Path) -> None:
-    from emotrace.training.zoo_recipe import LossSettings
+    from emotrace.training.zoo.recipe import LossSettings
 
     losses = LossSettings(sample_weighting="reciprocal")
     settings_ = TargetSettings(labels="condition")

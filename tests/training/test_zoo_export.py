@@ -23,8 +23,8 @@ from emotrace.models.rangulov2020_joint import RANGULOV2020_CNN_GRU3, Joint
 from emotrace.models.rangulov2020_multitask import RANGULOV2020_MULTITASK
 from emotrace.models.salinas2018_early_fusion import SALINAS2018_EARLY_FUSION
 from emotrace.models.zoo import find_architecture
-from emotrace.training import zoo_export
-from emotrace.training.zoo_export import BundleFacts, export_zoo_bundle
+from emotrace.training.zoo import export as zoo_export
+from emotrace.training.zoo.export import BundleFacts, export_zoo_bundle
 from tests.conftest import REPOSITORY
 from tests.models.small_options import build_small, small_options
 

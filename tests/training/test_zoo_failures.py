@@ -12,11 +12,11 @@ import pytest
 import torch
 
 from emotrace.errors import OutputError, TrainingError, UsageError
-from emotrace.training.zoo_checkpoints import read_checkpoint
-from emotrace.training.zoo_fit import fit_zoo
-from emotrace.training.zoo_module import ZooModule
-from emotrace.training.zoo_recipe import LossSettings, StartSettings, StoppingSettings
-from emotrace.training.zoo_run import load_trained
+from emotrace.training.zoo.checkpoints import read_checkpoint
+from emotrace.training.zoo.fit import fit_zoo
+from emotrace.training.zoo.module import ZooModule
+from emotrace.training.zoo.recipe import LossSettings, StartSettings, StoppingSettings
+from emotrace.training.zoo.run import load_trained
 from tests.training.tiny_zoo import CLIP, IMAGE, SEQUENCE, tiny_recipe, write_cache
 
 

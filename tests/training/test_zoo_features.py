@@ -18,7 +18,7 @@ from emotrace.training import feature_cache
 from emotrace.training.extractors import BundleExtractor, NetworkExtractor, load_extractor
 from emotrace.training.feature_cache import extract_features, is_feature_cache, open_features
 from emotrace.training.pictures import prepare_pictures
-from emotrace.training.zoo_fit import fit_zoo
+from emotrace.training.zoo.fit import fit_zoo
 from tests.training.tiny_zoo import (
     IMAGE,
     SEQUENCE,
@@ -223,7 +223,7 @@ def test_the_recurrent_part_learns_from_vectors_what_it_would_from_pictures(
     assert record["data"]["extractor"]["description"] == "tiny-image, best.ckpt of epoch 1"
     # The same recurrent weights to begin with: those of the first run's own beginning.
     torch.manual_seed(0)
-    from emotrace.training.zoo_data import load_data
+    from emotrace.training.zoo.data import load_data
 
     data = load_data(on_vectors, kind=VECTORS.kind, heads=VECTORS.build(TinyOptions()).heads)
     joint = load_data(

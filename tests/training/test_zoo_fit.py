@@ -14,17 +14,17 @@ import pytest
 import torch
 
 from emotrace.training.clip_augmentation import AUGMENTATIONS
-from emotrace.training.zoo_checkpoints import read_checkpoint
-from emotrace.training.zoo_fit import fit_zoo
-from emotrace.training.zoo_module import ZooModule
-from emotrace.training.zoo_recipe import (
+from emotrace.training.zoo.checkpoints import read_checkpoint
+from emotrace.training.zoo.fit import fit_zoo
+from emotrace.training.zoo.module import ZooModule
+from emotrace.training.zoo.recipe import (
     LossSettings,
     OptimiserSettings,
     StartSettings,
     StoppingSettings,
     ZooRecipe,
 )
-from emotrace.training.zoo_run import load_trained, read_run
+from emotrace.training.zoo.run import load_trained, read_run
 from tests.conftest import REPOSITORY
 from tests.training.tiny_zoo import CLIP, IMAGE, SEQUENCE, tiny_recipe, write_cache
 

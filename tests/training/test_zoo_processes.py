@@ -14,10 +14,10 @@ from torch import nn
 from emotrace.errors import TrainingError, UsageError
 from emotrace.training.clip_augmentation import AUGMENTATIONS
 from emotrace.training.processes import JointBatchNorm, join_batch_norms, own_slice
-from emotrace.training.zoo_checkpoints import read_checkpoint
-from emotrace.training.zoo_fit import fit_zoo
-from emotrace.training.zoo_launch import launch_processes
-from emotrace.training.zoo_recipe import OptimiserSettings
+from emotrace.training.zoo.checkpoints import read_checkpoint
+from emotrace.training.zoo.fit import fit_zoo
+from emotrace.training.zoo.launch import launch_processes
+from emotrace.training.zoo.recipe import OptimiserSettings
 from tests.training.failing import fail_in_one
 from tests.training.tiny_zoo import SEQUENCE, tiny_recipe, write_cache
 
@@ -58,7 +58,7 @@ def test_two_processes_have_the_loss_curve_of_one(cache: Path, tmp_path: Path) -
 
 def test_batches_that_cannot_be_shared_evenly_are_refused(cache: Path, tmp_path: Path) -> None:
     from emotrace.training.sampling import SamplingSettings, training_loader
-    from emotrace.training.zoo_data import load_data
+    from emotrace.training.zoo.data import load_data
 
     recipe = tiny_recipe(SEQUENCE, cache)
     data = load_data(recipe, kind=SEQUENCE.kind, heads=SEQUENCE.build(recipe.options).heads)

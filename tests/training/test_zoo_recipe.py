@@ -17,8 +17,8 @@ from emotrace.training.plain_values import from_plain, to_plain
 from emotrace.training.sampling import SamplingSettings
 from emotrace.training.stretches import ExampleWindows
 from emotrace.training.targets import TargetSettings
-from emotrace.training.zoo_measures import Monitor
-from emotrace.training.zoo_recipe import (
+from emotrace.training.zoo.measures import Monitor
+from emotrace.training.zoo.recipe import (
     DataSettings,
     LossSettings,
     MachineSettings,
@@ -28,7 +28,7 @@ from emotrace.training.zoo_recipe import (
     ZooRecipe,
     recipe_from_json,
 )
-from emotrace.training.zoo_schedule import PlateauRule, rate_factor
+from emotrace.training.zoo.schedule import PlateauRule, rate_factor
 from tests.training.tiny_zoo import SEQUENCE, TinyOptions, tiny_recipe
 
 

@@ -15,15 +15,15 @@ from emotrace.models.zoo import ARCHITECTURES
 from emotrace.training.data_options import fit_options
 from emotrace.training.feature_cache import extract_features
 from emotrace.training.stretches import ExampleWindows
-from emotrace.training.zoo_fit import fit_zoo
-from emotrace.training.zoo_predictions import predict_side
-from emotrace.training.zoo_recipe import (
+from emotrace.training.zoo.fit import fit_zoo
+from emotrace.training.zoo.predictions import predict_side
+from emotrace.training.zoo.recipe import (
     DataSettings,
     MachineSettings,
     OptimiserSettings,
     ZooRecipe,
 )
-from emotrace.training.zoo_run import load_trained
+from emotrace.training.zoo.run import load_trained
 from tests.training.test_zoo_features import make_extractor
 from tests.training.tiny_zoo import write_cache
 

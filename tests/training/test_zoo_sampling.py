@@ -23,7 +23,7 @@ from emotrace.training.sampling import (
     example_groups,
     training_loader,
 )
-from emotrace.training.zoo_data import ZooData, load_data
+from emotrace.training.zoo.data import ZooData, load_data
 from tests.training.tiny_zoo import IMAGE, tiny_recipe, write_cache
 
 

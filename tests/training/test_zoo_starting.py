@@ -19,15 +19,15 @@ from emotrace.models.onnx_export import export_onnx, write_onnx
 from emotrace.models.onnx_weights import read_onnx_weights
 from emotrace.models.zoo import find_architecture
 from emotrace.training.starting import build_network, settle_folded_norms
-from emotrace.training.zoo_fit import fit_zoo
-from emotrace.training.zoo_recipe import (
+from emotrace.training.zoo.fit import fit_zoo
+from emotrace.training.zoo.recipe import (
     DataSettings,
     MachineSettings,
     OptimiserSettings,
     StartSettings,
     ZooRecipe,
 )
-from emotrace.training.zoo_run import load_trained
+from emotrace.training.zoo.run import load_trained
 from tests.models.small_options import build_used, outputs_of, random_inputs, small_options
 from tests.training.tiny_zoo import write_cache
 

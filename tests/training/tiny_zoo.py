@@ -25,7 +25,7 @@ from emotrace.models.architecture import (
     State,
 )
 from emotrace.training.stretches import ExampleWindows
-from emotrace.training.zoo_recipe import (
+from emotrace.training.zoo.recipe import (
     DataSettings,
     MachineSettings,
     OptimiserSettings,

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 TRUSTED_DETECTORS: Final = frozenset({"yunet"})
 """Whose faces are not asked for: YuNet had no false alarm in the 288 frames of the shared clips
-that are known to be without a face, and refusing would have cost it 55 of the 738 boxes in a crowd,
-small and blurred ones."""
+that are known to be without a face, and refusing would cost it 84 of the 738 boxes in a crowd,
+small and blurred ones (docs/detectors.md)."""
 _FORGET_SECONDS: Final = TrackerSettings().memory_seconds
 """The tracker never gives an id back after that."""
 

@@ -6,7 +6,7 @@ import contextlib
 import platform
 import sys
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,18 +17,19 @@ from emotrace.cli.result_display import show_tables
 from emotrace.cli.scoring_flags import SplitArguments, Unit, scoring_request
 from emotrace.cli.terminal import print_json, print_note, progress_console, result_console
 from emotrace.cli.train import training_packages
-from emotrace.errors import UsageError
+from emotrace.errors import OutputError, TrainingError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 PROGRAM = "emotrace evaluate"
+DEFAULT_FOLDER = "emotrace-evaluation"
 DESCRIPTION = """\
 Score a bundle or a training run on held-out faces.
 
 On FER+, a bundle is scored under each of its priors, with 95 % intervals over
-images. Two protocols are in use on FER+ that must not be compared; n tells them
-apart.
+images; tables are printed, pictures and a page written. Two protocols are in
+use on FER+ that must not be compared; n tells them apart.
 
 On a crop cache (of 'emotrace prepare'): accuracy, UAR, macro F1 and what is
 taken for what; RMSE, CCC and Pearson's correlation of valence and arousal;
@@ -82,13 +83,17 @@ class EvaluateArguments:
     split: Annotated[Literal["validation", "test"], tyro.conf.arg(aliases=["--side"])] = "test"
     """Which part to score."""
     out: Annotated[
-        Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: none)")
+        Path | None,
+        tyro.conf.arg(
+            metavar="DIR",
+            help_behavior_hint=f"(default: {DEFAULT_FOLDER} for a bundle on FER+; else none)",
+        ),
     ] = None
-    """Also write the numbers, pictures and a page with both here."""
+    """Write the numbers, pictures and a page with both here."""
     robustness: Switch = False
-    """On FER+: also score faces that are badly framed, lit or coded: 15 times the work, minutes."""
+    """On FER+: also score faces that are badly framed, lit or compressed: minutes of work."""
     json: Switch = False
-    """Print JSON."""
+    """Print JSON; files are written to --out only."""
     debug: Debug = False
     data_split: SplitArguments = field(default_factory=SplitArguments)
     scoring: _ScoringArguments = field(default_factory=_ScoringArguments)
@@ -111,18 +116,35 @@ def run(argv: Sequence[str]) -> int:
 
     of_cache = arguments.dataset == "cache" or is_run(arguments.bundle)
     _check_flags(arguments, of_cache=of_cache)
+    # Before the work, not after it.
     if arguments.out is not None:
-        # Before the work, not after it.
         from emotrace.training.charts import require_matplotlib
 
         require_matplotlib()
         ensure_folder(arguments.out)
+    elif not of_cache and not arguments.json:
+        arguments = replace(arguments, out=_default_folder())
     with training_packages():
         if of_cache:
             _evaluate_model(arguments)
         else:
             _evaluate_ferplus(arguments)
     return 0
+
+
+def _default_folder() -> Path | None:
+    """Return where pictures go unasked; None, and a note why, where they cannot be drawn."""
+    from emotrace.storage import ensure_folder
+    from emotrace.training.charts import require_matplotlib
+
+    folder = Path(DEFAULT_FOLDER)
+    try:
+        require_matplotlib()
+        ensure_folder(folder)
+    except (OutputError, TrainingError) as error:
+        print_note(f"note: the tables are printed and no pictures written: {error}")
+        return None
+    return folder
 
 
 def _check_flags(arguments: EvaluateArguments, *, of_cache: bool) -> None:

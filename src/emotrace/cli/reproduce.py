@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emotrace.papers.reproduce import Reproduction
-    from emotrace.training.zoo_recipe import MachineSettings
+    from emotrace.training.zoo.recipe import MachineSettings
 
 PROGRAM = "emotrace reproduce"
 DESCRIPTION = """\
@@ -130,7 +130,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _machine(arguments: _MachineArguments) -> MachineSettings:
-    from emotrace.training.zoo_recipe import MachineSettings
+    from emotrace.training.zoo.recipe import MachineSettings
 
     return MachineSettings(
         threads=arguments.threads,

@@ -63,7 +63,7 @@ def scoring_request(
     """
     from emotrace.training.model_predictions import ScoringRequest
     from emotrace.training.targets import TargetSettings
-    from emotrace.training.zoo_recipe import DataSettings
+    from emotrace.training.zoo.recipe import DataSettings
 
     is_chosen = split not in (SplitArguments(), SplitArguments(whole=True))
     if is_chosen and split.whole:

@@ -17,7 +17,7 @@ from emotrace.training.clip_augmentation import AUGMENTATIONS
 from emotrace.training.sampling import SamplingSettings
 from emotrace.training.stretches import ExampleWindows
 from emotrace.training.targets import TargetSettings
-from emotrace.training.zoo_recipe import (
+from emotrace.training.zoo.recipe import (
     DataSettings,
     LossSettings,
     MachineSettings,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emotrace.models.architecture import Architecture
-    from emotrace.training.zoo_fit import FitReport
+    from emotrace.training.zoo.fit import FitReport
 
 DESCRIPTION = """\
 Train {name}: {summary}.
@@ -136,7 +136,7 @@ def run(name: str, argv: Sequence[str]) -> int:
         description=DESCRIPTION.format(name=name, summary=row.summary),
     )
     from emotrace.training.data_options import fit_options
-    from emotrace.training.zoo_fit import fit_zoo
+    from emotrace.training.zoo.fit import fit_zoo
 
     given = {word.removeprefix("--").partition("=")[0].replace("-", "_") for word in argv}
     recipe, notices = fit_options(recipe_from(arguments, row), row, given=given)
@@ -179,8 +179,8 @@ def _measure(report: FitReport) -> None:
     """Score the best epoch on the test side, where the split has one, once."""
     from emotrace.analysis.tables import write_json
     from emotrace.errors import DatasetError
-    from emotrace.training.zoo_evaluation import evaluate_trained
-    from emotrace.training.zoo_run import load_trained
+    from emotrace.training.zoo.evaluation import evaluate_trained
+    from emotrace.training.zoo.run import load_trained
 
     try:
         scores = evaluate_trained(load_trained(report.run), side="test")
@@ -192,7 +192,7 @@ def _measure(report: FitReport) -> None:
 
 
 def show_scores(scores: dict[str, Any]) -> None:
-    """Print the scores of `emotrace.training.zoo_evaluation.score_predictions`."""
+    """Print the scores of `emotrace.training.zoo.evaluation.score_predictions`."""
     console = result_console()
     table = Table(
         "head", "n", "measure", "value", f"95 % over {scores['intervals_over']}s", box=None

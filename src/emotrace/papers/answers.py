@@ -17,9 +17,9 @@ from emotrace.metrics import accuracy, paired_bootstrap, unweighted_average_reca
 from emotrace.models.architecture import HeadKind
 from emotrace.papers.doing import FOLD_FOLDER
 from emotrace.papers.pooling import pool_predictions
-from emotrace.training.zoo_evaluation import choose_unit, plain, truth_and_top
-from emotrace.training.zoo_predictions import align, cut_predictions, group_names, predict_side
-from emotrace.training.zoo_run import load_trained
+from emotrace.training.zoo.evaluation import choose_unit, plain, truth_and_top
+from emotrace.training.zoo.predictions import align, cut_predictions, group_names, predict_side
+from emotrace.training.zoo.run import load_trained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from emotrace.metrics import PairedDifference
     from emotrace.papers.workshop import Workshop
     from emotrace.training.targets import HeadTargets
-    from emotrace.training.zoo_predictions import Over, SetPredictions
+    from emotrace.training.zoo.predictions import Over, SetPredictions
 
 Answer = Literal["last_frame", "summed_probabilities"]
 

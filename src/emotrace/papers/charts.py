@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from emotrace.training.charts import require_matplotlib
-from emotrace.training.zoo_curves import TRAIN_CURVE, VALIDATION_CURVE
+from emotrace.training.zoo.curves import TRAIN_CURVE, VALIDATION_CURVE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -32,15 +32,15 @@ from emotrace.papers.supply import MANIFEST, supply
 from emotrace.papers.weights import fetch_weights
 from emotrace.training.extractors import load_extractor
 from emotrace.training.feature_cache import extract_features
-from emotrace.training.zoo_checkpoints import CHECKPOINT_FOLDER, LAST_CHECKPOINT
-from emotrace.training.zoo_comparison import compare_predictions
-from emotrace.training.zoo_evaluation import score_predictions
-from emotrace.training.zoo_fit import fit_zoo
-from emotrace.training.zoo_predictions import predict_run_on
-from emotrace.training.zoo_recipe import DataSettings
-from emotrace.training.zoo_run import load_trained
-from emotrace.training.zoo_sources import open_data
-from emotrace.training.zoo_split import count_folds
+from emotrace.training.zoo.checkpoints import CHECKPOINT_FOLDER, LAST_CHECKPOINT
+from emotrace.training.zoo.comparison import compare_predictions
+from emotrace.training.zoo.evaluation import score_predictions
+from emotrace.training.zoo.fit import fit_zoo
+from emotrace.training.zoo.predictions import predict_run_on
+from emotrace.training.zoo.recipe import DataSettings
+from emotrace.training.zoo.run import load_trained
+from emotrace.training.zoo.sources import open_data
+from emotrace.training.zoo.split import count_folds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,9 +49,9 @@ if TYPE_CHECKING:
     from emotrace.datasets.prepare import PrepareSettings
     from emotrace.papers.plan import Scoring, Step
     from emotrace.papers.workshop import Workshop
-    from emotrace.training.zoo_predictions import SetPredictions
-    from emotrace.training.zoo_recipe import MachineSettings, ZooRecipe
-    from emotrace.training.zoo_run import TrainedNetwork
+    from emotrace.training.zoo.predictions import SetPredictions
+    from emotrace.training.zoo.recipe import MachineSettings, ZooRecipe
+    from emotrace.training.zoo.run import TrainedNetwork
 
 FOLD_FOLDER: Final = "fold-{:03d}"
 _REPEATS: Final = 1000

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from emotrace.errors import UsageError
 from emotrace.training.plain_values import to_plain
-from emotrace.training.zoo_recipe import DataSettings, ZooRecipe
+from emotrace.training.zoo.recipe import DataSettings, ZooRecipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from emotrace.papers.report import Report
     from emotrace.papers.workshop import Results, Workshop
     from emotrace.synth.plans import SetSettings
-    from emotrace.training.zoo_predictions import Over
-    from emotrace.training.zoo_recipe import Protocol
+    from emotrace.training.zoo.predictions import Over
+    from emotrace.training.zoo.recipe import Protocol
 
 ScaleName = Literal["smoke", "small", "full"]
 Weights = Literal["best", "last"]

@@ -11,15 +11,15 @@ from emotrace.analysis.post_processing import AffectPostProcessing, fit_chain
 from emotrace.bundle_prior import softmax
 from emotrace.errors import TrainingError
 from emotrace.models.architecture import HeadKind
-from emotrace.training.zoo_evaluation import VOTES as VOTE_RULES
-from emotrace.training.zoo_predictions import RowPlaces, cut_predictions
+from emotrace.training.zoo.evaluation import VOTES as VOTE_RULES
+from emotrace.training.zoo.predictions import RowPlaces, cut_predictions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from emotrace.training.zoo_predictions import SetPredictions
+    from emotrace.training.zoo.predictions import SetPredictions
 
 
 def pool_predictions(folds: Sequence[SetPredictions]) -> SetPredictions:

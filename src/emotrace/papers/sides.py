@@ -8,13 +8,13 @@ import torch
 
 from emotrace.errors import TrainingError
 from emotrace.papers.pooling import post_process
-from emotrace.training.zoo_predictions import predict_side
+from emotrace.training.zoo.predictions import predict_side
 
 if TYPE_CHECKING:
     from emotrace.datasets.items import SideName
-    from emotrace.training.zoo_predictions import Over, SetPredictions
-    from emotrace.training.zoo_recipe import MachineSettings
-    from emotrace.training.zoo_run import TrainedNetwork
+    from emotrace.training.zoo.predictions import Over, SetPredictions
+    from emotrace.training.zoo.recipe import MachineSettings
+    from emotrace.training.zoo.run import TrainedNetwork
 
 
 def uses_gpu(machine: MachineSettings) -> bool:

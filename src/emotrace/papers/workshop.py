@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from emotrace.errors import TrainingError, UsageError
 from emotrace.storage import atomic_path, ensure_folder
-from emotrace.training.zoo_recipe import MachineSettings
-from emotrace.training.zoo_run import load_trained
+from emotrace.training.zoo.recipe import MachineSettings
+from emotrace.training.zoo.run import load_trained
 from emotrace.version import __version__
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from emotrace.papers.plan import Paper, ScaleName
     from emotrace.papers.report import Origin
-    from emotrace.training.zoo_run import TrainedNetwork
+    from emotrace.training.zoo.run import TrainedNetwork
 
 ORDER_FILE: Final = "reproduction.json"
 _ORDER_FORMAT: Final = 1

@@ -17,15 +17,15 @@ from emotrace.analysis.post_processing.timing import even_step, rows_of_groups
 from emotrace.analysis.smoothing import SHORTEST_EXPRESSION_SECONDS
 from emotrace.errors import UsageError
 from emotrace.models.architecture import HeadKind
-from emotrace.training.zoo_comparison import compare_predictions
-from emotrace.training.zoo_evaluation import score_predictions
+from emotrace.training.zoo.comparison import compare_predictions
+from emotrace.training.zoo.evaluation import score_predictions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from emotrace.analysis.post_processing import ChainSettings
-    from emotrace.training.zoo_evaluation import Unit
-    from emotrace.training.zoo_predictions import SetPredictions
+    from emotrace.training.zoo.evaluation import Unit
+    from emotrace.training.zoo.predictions import SetPredictions
 
 Dimension = Literal["valence", "arousal"]
 DIMENSIONS: Final[tuple[Dimension, ...]] = ("valence", "arousal")

@@ -1,7 +1,7 @@
 """What a bundle says of one side of a data set, as it ships: what `analyze` would say of the crops.
 
-With `emotrace.training.zoo_evaluation.score_predictions` a bundle is scored on any crop cache, and
-with `emotrace.training.zoo_comparison.compare_predictions` set against another.
+With `emotrace.training.zoo.evaluation.score_predictions` a bundle is scored on any crop cache, and
+with `emotrace.training.zoo.comparison.compare_predictions` set against another.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from emotrace.errors import DatasetError, UsageError
 from emotrace.faces.crop import CropGeometry
 from emotrace.models.architecture import Head, HeadKind
 from emotrace.training.targets import HeadTargets, TargetSettings, head_targets
-from emotrace.training.zoo_predictions import SetPredictions, places_of
-from emotrace.training.zoo_recipe import ZooRecipe
-from emotrace.training.zoo_sources import open_data
+from emotrace.training.zoo.predictions import SetPredictions, places_of
+from emotrace.training.zoo.recipe import ZooRecipe
+from emotrace.training.zoo.sources import open_data
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from emotrace.bundle import Bundle, CropPredictions
     from emotrace.datasets.items import SideName
-    from emotrace.training.zoo_predictions import ScoredSide
-    from emotrace.training.zoo_recipe import DataSettings
-    from emotrace.training.zoo_sources import OpenData
+    from emotrace.training.zoo.predictions import ScoredSide
+    from emotrace.training.zoo.recipe import DataSettings
+    from emotrace.training.zoo.sources import OpenData
 
 _BATCH: Final = 256
 _LEAST_PROBABILITY: Final = 1e-12

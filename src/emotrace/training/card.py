@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from emotrace.training.calibration import FER2013_PRIOR
 from emotrace.training.result_tables import (
+    ResultTable,
+    confusion_table,
     flips_table,
     measures_table,
+    precision_table,
     recall_table,
     robustness_table,
     scores_table,
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from emotrace.bundle_spec import BundleSpec
-    from emotrace.training.result_tables import ResultTable
 
 _WIDTH: Final = 100
 
@@ -81,8 +83,10 @@ def _data(spec: BundleSpec) -> str:
     taught = ""
     if teachers:
         others = f"{len(teachers)} other {'runs' if len(teachers) > 1 else 'run'}"
-        taught = f""" Taught by {others} on the same pictures, whose mean answer made up
+        taught = f""" Taught by {others} on the same pictures, whose answers made up
         {100 * run["recipe"]["teacher_share"]:g} % of each label."""
+    if run.get("note"):
+        taught += f" {run['note']}"
     text = f"""{spec.training_data}. The images were collected by web search, show mostly posed and
         spontaneous expressions of unknown people, carry no clear licence and were not collected
         with those people's consent. Who is in them (age, skin tone, culture) was not recorded, so
@@ -107,21 +111,26 @@ def _scores(spec: BundleSpec) -> str:
         if name != FER2013_PRIOR
     )
     count = results["priors"]["training"]["kl_divergence_n"]
+    every = results["priors"]["training"]["kl_divergence_to_all_votes"]
     return "\n\n".join(
         (
             "## How well it does",
             _paragraph(
-                "On the test split, scored once, through this bundle. Two protocols are in use "
-                "that must not be compared with each other; n tells them apart."
+                "On the test split, through this bundle; everything in it was fitted on other "
+                "faces. Two protocols are in use that must not be compared with each other; n "
+                "tells them apart."
             ),
             *_tables(measures_table(results), scores_table(results)),
             _paragraph(
-                f"Divergence from the annotators' votes (Kullback-Leibler, nats, n = {count:,}): "
-                f"{divergences}."
+                "Divergence from the annotators' votes (Kullback-Leibler, nats, single votes "
+                f"dropped as noise, n = {count:,}): {divergences}. With single votes counted, "
+                f"training prior: {every:.3f}."
             ),
             *_tables(
                 recall_table(results),
                 recall_table(results, without_duplicates=True),
+                precision_table(results),
+                confusion_table(results, "default"),
                 flips_table(results),
             ),
         )
@@ -148,9 +157,10 @@ def _robustness(spec: BundleSpec) -> str:
     return (
         "\n\n".join(
             (
-                "## Badly framed, lit or coded faces",
+                "## Badly framed, lit or compressed faces",
                 _paragraph(text),
-                *_tables(table),
+                _paragraph(table.note),
+                table.to_markdown(),
                 *(
                     f"- {row['name']}: {row['what']}"
                     for row in spec.results["test"]["robustness"]["conditions"]
@@ -209,9 +219,11 @@ def _prior(spec: BundleSpec) -> str:
         is taken to be is a setting: `training` fits data like the training data, `uniform` treats
         all alike, `default` lies between (the most balanced power of the training prior
         that is within half a point of the best on validation, in the mean of accuracy and average
-        recall). Under the last two the answers of
-        both label sets are mixed half and half. Every summary names the prior that was used."""
-    parts = ["## The prior", _paragraph(text)]
+        recall). Under the last two the answers of both label sets are mixed half and half. Every
+        summary names the prior that was used. The rules that choose powers read validation only,
+        and were last changed after a look at test."""
+    shares_text = "The shares that each prior takes the expressions to have, in %:"
+    parts = ["## The prior", _paragraph(text), shares_text, _prior_table(spec)]
     if FER2013_PRIOR in spec.priors:
         parts.append(
             _paragraph(
@@ -221,6 +233,14 @@ def _prior(spec: BundleSpec) -> str:
             )
         )
     return "\n\n".join(parts)
+
+
+def _prior_table(spec: BundleSpec) -> str:
+    rows = tuple(
+        (f"`{name}`", *(f"{100 * share:.1f}" for share in shares))
+        for name, shares in spec.priors.items()
+    )
+    return ResultTable(title="Priors", head=("prior", *spec.labels), rows=rows).to_markdown()
 
 
 def _not_face(spec: BundleSpec) -> str:
@@ -234,6 +254,12 @@ def _not_face(spec: BundleSpec) -> str:
     if "not_faces_refused" in head:
         text += f""" Of {head["not_faces"]:,.0f} pictures without a face that took no part in the
             fit, {_percent(head["not_faces_refused"])} do."""
+    if head.get("learnt_from"):
+        learnt = ", ".join(f"{count:,} {what}" for what, count in head["learnt_from"].items())
+        text += f""" It learned what is no face from {learnt}; no face of any footage was
+            used."""
+    text += """ `analyze` asks it of what Haar and LBP find. YuNet's faces it does not ask about:
+        YuNet has next to no false alarms, and true faces would be lost in crowds."""
     return "\n\n".join(("## Is it a face at all?", _paragraph(text)))
 
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from emotrace.training.targets import HeadTargets, occurring_classes
-from emotrace.training.zoo_sources import open_data
+from emotrace.training.zoo.sources import open_data
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from emotrace.models.architecture import Architecture
-    from emotrace.training.zoo_recipe import ZooRecipe
-    from emotrace.training.zoo_sources import OpenData
+    from emotrace.training.zoo.recipe import ZooRecipe
+    from emotrace.training.zoo.sources import OpenData
 
 
 def fit_options(

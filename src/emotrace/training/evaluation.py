@@ -73,9 +73,9 @@ def evaluate_ferplus(
         advance: Called as often as `robustness` has conditions, and once more; for progress.
 
     Returns:
-        JSON-ready, and the same each time. Under `priors`, for each prior and protocol: n, accuracy
-        and unweighted average recall with their 95 % bootstrap intervals over images, macro F1,
-        recall per class, calibration error, all again `without_duplicates` (images that are
+        JSON-ready, and the same each time. Under `priors`, for each prior and protocol: n;
+        accuracy, unweighted average recall and macro F1 with their 95 % bootstrap intervals over
+        images; recall per class, calibration error, all again `without_duplicates` (images that are
         identical to a training image), the confusion matrix; and the divergence from the votes
         (single ones dropped as noise; with all of them; and before the mixture's temperature).
         `with_flips`: the same in short for the mean of each picture and its mirror image, which
@@ -159,9 +159,16 @@ class Truth:
 
     def _divergence(self, probabilities: NDArray[np.float32]) -> dict[str, Any]:
         known = self.shares.sum(axis=1) > 0
+        shares, found = self.shares[known], probabilities[known]
         return {
             "kl_divergence_n": int(known.sum()),
             "kl_divergence_to_votes": self._mean_divergence(probabilities),
+            "kl_divergence_to_votes_interval_95": [
+                round(value, 4)
+                for value in bootstrap_interval(
+                    lambda drawn: kl_divergence(shares[drawn], found[drawn]), len(shares)
+                )
+            ],
             "kl_divergence_to_votes_without_duplicates": self._mean_divergence(
                 probabilities, known & self.is_new
             ),
@@ -291,6 +298,8 @@ def _measures_with_intervals(
         "unweighted_average_recall_interval_95": interval(
             lambda drawn: unweighted_average_recall(truth[drawn], top[drawn], classes)
         ),
+        # None of the calibration error: drawn again, it grows by the noise of its bins.
+        "macro_f1_interval_95": interval(lambda drawn: macro_f1(truth[drawn], top[drawn], classes)),
     }
 
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import torch
@@ -26,7 +26,6 @@ from emotrace.datasets.ferplus import (
     majority_labels,
     vote_shares,
 )
-from emotrace.errors import TrainingError
 from emotrace.faces.crop import CropGeometry
 from emotrace.labels import EMOTIONS, FER2013_EMOTIONS
 from emotrace.storage import atomic_path, ensure_folder
@@ -43,7 +42,7 @@ from emotrace.training.default_onnx import (
 )
 from emotrace.training.evaluation import evaluate_ferplus
 from emotrace.training.face_head import with_face_head
-from emotrace.training.fit import LAST_CHECKPOINT, count_epochs, load_averaged_network
+from emotrace.training.fit import load_finished_network
 from emotrace.training.recipe_record import read_run, recipe_from_record
 from emotrace.version import __version__
 
@@ -111,7 +110,7 @@ def export_run(
     run_folder = Path(run_folder)
     record = read_run(run_folder)
     recipe = recipe_from_record(record["recipe"])
-    network = _load_finished(run_folder, recipe)
+    network = load_finished_network(recipe, run_folder)
     root = Path(data_root) if data_root is not None else Path(record["data"]["path"])
     validation, train = load_ferplus(root, "validation"), load_ferplus(root, "train")
     folder = ensure_folder(Path(bundle_folder))
@@ -126,7 +125,11 @@ def export_run(
     spec, found = calibrate(spec, _validation(validation, logits), _training_shares(train))
     results: dict[str, Any] = {
         "validation": found,
-        **({"face_head": face_head.held_out} if face_head is not None else {}),
+        **(
+            {"face_head": {**face_head.held_out, "learnt_from": face_head.learnt_from}}
+            if face_head is not None
+            else {}
+        ),
         "training": _training_facts(recipe, record),
         "cost": {"parameters": cost.parameters, "multiply_adds": cost.multiply_adds},
     }
@@ -162,19 +165,9 @@ def _training_facts(recipe: DefaultRecipe, record: dict[str, Any]) -> dict[str, 
         "teachers": record.get("teachers", []),
         "data_sha256": record["data"]["sha256"],
         "git_commit": record.get("git_commit"),
+        # What a reader must know of a run that differs from its recipe.
+        **({"note": record["note"]} if "note" in record else {}),
     }
-
-
-def _load_finished(run_folder: Path, recipe: DefaultRecipe) -> CompactNet:
-    checkpoint = run_folder / "checkpoints" / LAST_CHECKPOINT
-    network = load_averaged_network(recipe, checkpoint)
-    done = count_epochs(checkpoint)
-    if done < recipe.epochs_total:
-        raise TrainingError(
-            f"expected a finished run of {recipe.epochs_total} epochs in {run_folder}; "
-            f"it has done {done}; go on with --resume"
-        )
-    return cast("CompactNet", network)
 
 
 def _describe(

@@ -15,7 +15,7 @@ from emotrace.errors import EmotraceError, UsageError
 from emotrace.training.known_people import Known, known_by_bundle, known_by_run
 from emotrace.training.pictures import prepare_pictures
 from emotrace.training.run_folders import RUN_FILE
-from emotrace.training.zoo_run import load_trained
+from emotrace.training.zoo.run import load_trained
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,7 +26,11 @@ from torch import nn
 
 from emotrace.errors import TrainingError, UsageError
 from emotrace.training.augmentation import augment
-from emotrace.training.recipe import MODERATE_AUGMENTATION, AugmentationSettings
+from emotrace.training.recipe import (
+    MODERATE_AUGMENTATION,
+    NO_AUGMENTATION,
+    AugmentationSettings,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,31 +41,16 @@ PooledFeatures = Callable[["NDArray[np.float32]"], "NDArray[np.float32]"]
 """Takes pictures `(n, 1, size, size)` in [0, 1], gives what the face head sees: `(n, width)`."""
 
 _BATCH: Final = 256
-_AS_IS: Final = AugmentationSettings(
-    scale=(1.0, 1.0),
-    rotation_degrees=0.0,
-    shift_fraction=0.0,
-    shear_degrees=0.0,
-    flip_probability=0.0,
-    contrast=(1.0, 1.0),
-    brightness=0.0,
-    gamma=(1.0, 1.0),
-    side_light_probability=0.0,
-    blur_probability=0.0,
-    low_resolution_probability=0.0,
-    noise_probability=0.0,
-    erase_probability=0.0,
-    mixup_probability=0.0,
-)
-
 PERTURBATIONS: Final[dict[str, AugmentationSettings]] = {
-    "shift": replace(_AS_IS, shift_fraction=0.1),
-    "scale": replace(_AS_IS, scale=(0.8, 1.25)),
-    "roll": replace(_AS_IS, rotation_degrees=20.0),
-    "low_resolution": replace(_AS_IS, low_resolution_probability=1.0, lowest_resolution_px=24),
-    "blur": replace(_AS_IS, blur_probability=1.0),
-    "gamma": replace(_AS_IS, gamma=(0.5, 2.0)),
-    "side_light": replace(_AS_IS, side_light_probability=1.0),
+    "shift": replace(NO_AUGMENTATION, shift_fraction=0.1),
+    "scale": replace(NO_AUGMENTATION, scale=(0.8, 1.25)),
+    "roll": replace(NO_AUGMENTATION, rotation_degrees=20.0),
+    "low_resolution": replace(
+        NO_AUGMENTATION, low_resolution_probability=1.0, lowest_resolution_px=24
+    ),
+    "blur": replace(NO_AUGMENTATION, blur_probability=1.0),
+    "gamma": replace(NO_AUGMENTATION, gamma=(0.5, 2.0)),
+    "side_light": replace(NO_AUGMENTATION, side_light_probability=1.0),
 }
 """What footage does to a face, one at a time: the threshold must let such faces pass too. `jpeg` is
 done beside them, by a codec."""
@@ -102,6 +91,8 @@ class FaceHeadFit:
     held_out: dict[str, float]
     """Measured on pictures that took no part in the fit; ready for JSON. `faces_lost` (as they
     are), `faces_lost_shift`, ... (each change), `not_faces_refused`, and the counts."""
+    learnt_from: dict[str, int] = field(default_factory=dict)
+    """How many pictures without a face came from what, where that is known."""
 
     def log_odds(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the log odds that pictures show a face from their `(n, width)` features."""

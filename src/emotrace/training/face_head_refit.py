@@ -6,6 +6,7 @@ own faces, and from whatever footage is at hand (`emotrace.training.not_face_cro
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,7 +18,7 @@ from emotrace.training.face_head import fit_face_head
 from emotrace.training.not_face_crops import Footage, gather_not_faces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -57,15 +58,29 @@ def refit_from(
         gathered = gather_not_faces(
             faces[:MADE], footage, folder=folder, scenes=scenes, seed=seed, tell=tell
         )
-        return fit_face_head(
+        fitted = fit_face_head(
             network,
             faces,
             np.concatenate(list(gathered.values())),
             validation_faces=sure_faces(load_ferplus(data_root, "validation")),
             seed=seed,
         )
+        return replace(fitted, learnt_from=_count_origins(gathered))
 
     return refit
+
+
+def _count_origins(gathered: Mapping[str, NDArray[np.uint8]]) -> dict[str, int]:
+    """Say for the bundle's card where the pictures without a face came from, without any path."""
+    ours = {
+        "scenes": "crops from drawn scenes",
+        "parts": "parts of training faces",
+        "made": "pictures made of training faces",
+    }
+    footage = [len(crops) for name, crops in gathered.items() if name not in ours]
+    files = f"{len(footage)} {'files' if len(footage) != 1 else 'file'}"
+    counts = {f"crops from {files} of footage": sum(footage)} if footage else {}
+    return counts | {what: len(gathered[name]) for name, what in ours.items() if name in gathered}
 
 
 def sure_faces(

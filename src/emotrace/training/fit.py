@@ -30,12 +30,13 @@ from emotrace.training.module import ExpressionModule
 from emotrace.training.progress import TrainingProgress
 from emotrace.training.quiet import quiet_lightning
 from emotrace.training.run_folders import RUN_FILE
-from emotrace.training.zoo_run import git_commit
+from emotrace.training.zoo.run import git_commit
 from emotrace.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from emotrace.models.compact import CompactNet
     from emotrace.training.recipe import DefaultRecipe
     from emotrace.training.teaching import Teacher
 
@@ -169,7 +170,7 @@ def _checkpointing(folder: Path) -> ModelCheckpoint:
     )
 
 
-def load_averaged_network(recipe: DefaultRecipe, checkpoint: Path) -> torch.nn.Module:
+def load_averaged_network(recipe: DefaultRecipe, checkpoint: Path) -> CompactNet:
     """Rebuild the averaged network of a run, ready for evaluation on the CPU.
 
     Raises:
@@ -200,6 +201,23 @@ def count_epochs(checkpoint: Path) -> int:
         TrainingError: The checkpoint is missing or damaged.
     """
     return int(_read_checkpoint(checkpoint)["epoch"]) + 1
+
+
+def load_finished_network(recipe: DefaultRecipe, run_folder: Path) -> CompactNet:
+    """Load the averaged network of a run that has come to its end.
+
+    Raises:
+        TrainingError: The checkpoint is missing or damaged, or epochs are left.
+    """
+    checkpoint = run_folder / "checkpoints" / LAST_CHECKPOINT
+    network = load_averaged_network(recipe, checkpoint)
+    done = count_epochs(checkpoint)
+    if done < recipe.epochs_total:
+        raise TrainingError(
+            f"expected a finished run of {recipe.epochs_total} epochs in {run_folder}; "
+            f"it has done {done}; go on with --resume"
+        )
+    return network
 
 
 def _read_checkpoint(path: Path) -> dict[str, Any]:

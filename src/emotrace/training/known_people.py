@@ -23,16 +23,16 @@ from emotrace.errors import BundleError, DatasetError
 from emotrace.training.plain_values import from_plain, to_plain
 from emotrace.training.run_folders import RUN_FILE
 from emotrace.training.starting import IMAGENET, place_of
-from emotrace.training.zoo_checkpoints import CHECKPOINT_FOLDER
+from emotrace.training.zoo.checkpoints import CHECKPOINT_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from emotrace.training.zoo_predictions import SetPredictions
-    from emotrace.training.zoo_recipe import DataSettings
-    from emotrace.training.zoo_run import TrainedNetwork
-    from emotrace.training.zoo_sources import OpenData
+    from emotrace.training.zoo.predictions import SetPredictions
+    from emotrace.training.zoo.recipe import DataSettings
+    from emotrace.training.zoo.run import TrainedNetwork
+    from emotrace.training.zoo.sources import OpenData
 
 _SHOWN: Final = 3
 _PUBLISHED: Final = frozenset(DATASETS) - {manifest.NAME}

@@ -46,7 +46,7 @@ class Measure:
 
     def interval_of(self, results: Results) -> tuple[float, float] | None:
         """Return its 95 % bootstrap interval, or None where there is none."""
-        if self.prior is None or self.path[-1] == "kl_divergence_to_votes":
+        if self.prior is None:
             return None
         prior = self.prior
         if prior == FER2013_PRIOR and prior not in results["priors"]:
@@ -64,6 +64,14 @@ class Measure:
         if value is None:
             return "-"
         return f"{100 * value:.1f}" if self.is_share else f"{value:.3f}"
+
+    def show_interval(self, interval: tuple[float, float] | None) -> str:
+        """Return an interval as text, in the unit of `show`; nothing where there is none.
+
+        >>> MEASURES[0].show_interval((0.8712, 0.8933))
+        '87.1-89.3'
+        """
+        return "" if interval is None else "-".join(self.show(end) for end in interval)
 
     def show_wanted(self, value: float | None) -> str:
         """Return `must` or `aim` as text; nothing where nothing was wanted.
@@ -151,3 +159,55 @@ MEASURES: Final = (
     ),
 )
 """Those of the tables in docs/default-model.md; on the test split, each with its prior."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostMeasure:
+    """What a bundle costs, and what it was allowed to."""
+
+    name: str
+    part: str
+    """Of the results: `cost`, which the bundle states, or `speed`, measured at the time."""
+    key: str
+    scale: float
+    """One of the unit that is shown."""
+    digits: int
+    must: float
+    aim: float
+
+    def show(self, results: Results) -> str | None:
+        """Return its value as text, or None where the results lack it."""
+        value = _find(results, (self.part, self.key))
+        return None if value is None else f"{value / self.scale:.{self.digits}f}"
+
+
+COST_MEASURES: Final = (
+    CostMeasure(
+        name="parameters, millions",
+        part="cost",
+        key="parameters",
+        scale=1e6,
+        digits=2,
+        must=3,
+        aim=1,
+    ),
+    CostMeasure(
+        name="multiply-adds a face, millions",
+        part="cost",
+        key="multiply_adds",
+        scale=1e6,
+        digits=0,
+        must=150,
+        aim=60,
+    ),
+    CostMeasure(
+        name="ms a face, one thread, now",
+        part="speed",
+        key="milliseconds_median",
+        scale=1,
+        digits=2,
+        must=3,
+        aim=1,
+    ),
+)
+"""The lower rows of those tables."""

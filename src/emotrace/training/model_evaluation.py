@@ -9,14 +9,14 @@ from emotrace.errors import UsageError
 from emotrace.training.affect_chains import fit_affect_chain, score_affect_chain
 from emotrace.training.model_predictions import predict_models
 from emotrace.training.run_comparison import compare_models
-from emotrace.training.zoo_evaluation import score_predictions
-from emotrace.training.zoo_run import load_trained
+from emotrace.training.zoo.evaluation import score_predictions
+from emotrace.training.zoo.run import load_trained
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from emotrace.training.model_predictions import RunLoader, ScoringRequest
-    from emotrace.training.zoo_evaluation import Unit
+    from emotrace.training.zoo.evaluation import Unit
 
 
 def evaluate_model(

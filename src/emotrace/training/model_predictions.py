@@ -21,17 +21,17 @@ from emotrace.training.known_people import require_strangers
 from emotrace.training.own_data import load_own_data, open_own_data
 from emotrace.training.run_folders import is_run
 from emotrace.training.targets import TargetSettings
-from emotrace.training.zoo_predictions import predict_run_on, predict_side
-from emotrace.training.zoo_recipe import ZooRecipe
-from emotrace.training.zoo_run import TrainedNetwork, load_trained
-from emotrace.training.zoo_sources import data_fingerprint, open_data
+from emotrace.training.zoo.predictions import predict_run_on, predict_side
+from emotrace.training.zoo.recipe import ZooRecipe
+from emotrace.training.zoo.run import TrainedNetwork, load_trained
+from emotrace.training.zoo.sources import data_fingerprint, open_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotrace.training.zoo_predictions import ScoredSide, SetPredictions
-    from emotrace.training.zoo_recipe import DataSettings
-    from emotrace.training.zoo_sources import OpenData
+    from emotrace.training.zoo.predictions import ScoredSide, SetPredictions
+    from emotrace.training.zoo.recipe import DataSettings
+    from emotrace.training.zoo.sources import OpenData
 
 RunLoader = Callable[[str | Path], TrainedNetwork]
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from emotrace.errors import DatasetError, UsageError
 from emotrace.training.known_people import known_behind, meet
-from emotrace.training.zoo_data import load_data
-from emotrace.training.zoo_sources import open_data
+from emotrace.training.zoo.data import load_data
+from emotrace.training.zoo.sources import open_data
 
 if TYPE_CHECKING:
-    from emotrace.training.zoo_data import ZooData
-    from emotrace.training.zoo_recipe import ZooRecipe
-    from emotrace.training.zoo_run import TrainedNetwork
-    from emotrace.training.zoo_sources import OpenData
+    from emotrace.training.zoo.data import ZooData
+    from emotrace.training.zoo.recipe import ZooRecipe
+    from emotrace.training.zoo.run import TrainedNetwork
+    from emotrace.training.zoo.sources import OpenData
 
 
 def open_own_data(trained: TrainedNetwork, recipe: ZooRecipe) -> OpenData:

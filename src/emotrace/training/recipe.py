@@ -46,6 +46,24 @@ class AugmentationSettings:
     """Of the Beta distribution (Zhang et al. 2018, arXiv:1710.09412)."""
 
 
+NO_AUGMENTATION: Final = AugmentationSettings(
+    scale=(1.0, 1.0),
+    rotation_degrees=0.0,
+    shift_fraction=0.0,
+    shear_degrees=0.0,
+    flip_probability=0.0,
+    contrast=(1.0, 1.0),
+    brightness=0.0,
+    gamma=(1.0, 1.0),
+    side_light_probability=0.0,
+    blur_probability=0.0,
+    low_resolution_probability=0.0,
+    noise_probability=0.0,
+    erase_probability=0.0,
+    mixup_probability=0.0,
+)
+"""Leaves every face as it is: where changes are to be made one at a time, begin here."""
+
 MODERATE_AUGMENTATION: Final = AugmentationSettings(
     scale=(0.9, 1.12),
     rotation_degrees=12.0,
@@ -63,7 +81,7 @@ MODERATE_AUGMENTATION: Final = AugmentationSettings(
     mixup_probability=0.15,
 )
 """For most of a training: what `AugmentationSettings` does by itself leaves the network short of
-what it can learn from the faces (docs/default-model.md)."""
+what it can learn from the faces (docs/decisions/0011)."""
 
 LIGHT_AUGMENTATION: Final = AugmentationSettings(
     scale=(0.93, 1.08),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from emotrace.labels import EMOTIONS
 from emotrace.training.calibration import FER2013_PRIOR
-from emotrace.training.measures import MEASURES
+from emotrace.training.measures import COST_MEASURES, MEASURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,6 +56,7 @@ def all_tables(results: Results) -> list[ResultTable]:
         scores_table(results),
         recall_table(results),
         recall_table(results, without_duplicates=True),
+        precision_table(results),
         confusion_table(results, "default"),
         confusion_table(results, "training"),
         flips_table(results),
@@ -113,17 +114,21 @@ def measures_table(results: Results) -> ResultTable:
                 measure.name,
                 measure.prior or "",
                 measure.show(value),
-                _interval(interval) if measure.is_share else "",
+                measure.show_interval(interval),
                 measure.show(measure.of(results, without_duplicates=True)),
                 *(measure.show_wanted(wanted) for wanted in (measure.must, measure.aim)),
             )
         )
+    for cost in COST_MEASURES:
+        shown = cost.show(results)
+        if shown is not None:
+            rows.append((cost.name, "", shown, "", "", f"{cost.must:g}", f"{cost.aim:g}"))
     return ResultTable(
         title="What it is judged by",
         note=(
-            "In %, but for ECE (expected calibration error) and KL (divergence). 95 %: bootstrap "
-            "over images. New: without images that are pixel-identical to a training image. Must, "
-            "aim: what was wanted before training."
+            "In %, but for ECE (expected calibration error), KL (divergence) and costs. 95 %: "
+            "bootstrap over images. New: without images that are pixel-identical to a training "
+            "image. Must, aim: what was wanted before training."
         ),
         head=("measure", "prior", "value", "95 %", "new", "must", "aim"),
         rows=tuple(rows),
@@ -163,23 +168,47 @@ def scores_table(results: Results) -> ResultTable:
 
 
 def recall_table(results: Results, *, without_duplicates: bool = False) -> ResultTable:
-    """Return the recall of each expression on FER+ (majority)."""
+    """Return the recall of each expression on FER+ (majority), and on FER2013's labels."""
     rows = []
-    count: object = ""
+    counts: dict[str, int] = {}
     for prior, of_prior in results["priors"].items():
-        if prior == FER2013_PRIOR:
-            continue
-        score = of_prior["majority"]
+        protocol = "fer2013" if prior == FER2013_PRIOR else "majority"
+        score = of_prior[protocol]
         score = score["without_duplicates"] if without_duplicates else score
-        count = score["n"]
+        counts[protocol] = score["n"]
         recalls = score["recall"]
         shown = (_percent(recalls[name]) if name in recalls else "-" for name in EMOTIONS)
         rows.append((prior, *shown, _percent(score["unweighted_average_recall"])))
+    theirs = counts.get("fer2013")
     return ResultTable(
         title="Recall of each expression"
         + (", images identical to a training image left out" if without_duplicates else ""),
-        note=f"In %, FER+ majority, n = {count:,}.",
+        note=f"In %, FER+ majority, n = {counts['majority']:,}"
+        + (f"; under {FER2013_PRIOR} on FER2013's labels, n = {theirs:,}." if theirs else "."),
         head=("prior", *EMOTIONS, "mean"),
+        rows=tuple(rows),
+    )
+
+
+def precision_table(results: Results) -> ResultTable:
+    """Return how many of the faces that are called an expression are of it, on FER+ (majority)."""
+    rows = []
+    for prior, of_prior in results["priors"].items():
+        if prior == FER2013_PRIOR:
+            continue
+        matrix = of_prior["majority"]["confusion_matrix"]
+        called = {name: sum(row[name] for row in matrix.values()) for name in EMOTIONS}
+        right = {name: matrix[name][name] if name in matrix else 0 for name in EMOTIONS}
+        shown = (_percent(right[e] / called[e]) if called[e] else "-" for e in EMOTIONS)
+        rows.append((prior, *shown))
+    return ResultTable(
+        title="Precision of each expression",
+        note=(
+            "Of the faces that are called so, how many most annotators called so, in %, FER+ "
+            f"majority, n = {results['priors']['training']['majority']['n']:,}. It holds for the "
+            "shares of this test split; where an expression is rarer, fewer are right."
+        ),
+        head=("prior", *EMOTIONS),
         rows=tuple(rows),
     )
 

@@ -14,9 +14,9 @@ import numpy as np
 
 from emotrace.errors import UsageError
 from emotrace.models.architecture import Head, HeadKind
-from emotrace.training.zoo_comparison import compare_predictions
-from emotrace.training.zoo_evaluation import choose_unit, score_predictions
-from emotrace.training.zoo_predictions import cut_predictions, group_names
+from emotrace.training.zoo.comparison import compare_predictions
+from emotrace.training.zoo.evaluation import choose_unit, score_predictions
+from emotrace.training.zoo.predictions import cut_predictions, group_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from emotrace.training.model_predictions import ModelPredictions
-    from emotrace.training.zoo_evaluation import Unit
-    from emotrace.training.zoo_predictions import SetPredictions
+    from emotrace.training.zoo.evaluation import Unit
+    from emotrace.training.zoo.predictions import SetPredictions
 
 _COMPARED_KINDS: Final = (HeadKind.CATEGORICAL, HeadKind.CONTINUOUS)
 

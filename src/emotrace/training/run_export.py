@@ -10,14 +10,14 @@ from emotrace.faces.crop import CropGeometry
 from emotrace.models.architecture import InputKind, SequenceNetwork
 from emotrace.models.join import join_extractor
 from emotrace.training.extractors import NetworkExtractor
-from emotrace.training.zoo_evaluation import evaluate_trained
-from emotrace.training.zoo_export import EXPRESSION_HEAD, BundleFacts, export_zoo_bundle
-from emotrace.training.zoo_run import load_trained
+from emotrace.training.zoo.evaluation import evaluate_trained
+from emotrace.training.zoo.export import EXPRESSION_HEAD, BundleFacts, export_zoo_bundle
+from emotrace.training.zoo.run import load_trained
 
 if TYPE_CHECKING:
     from emotrace.datasets.items import SideName
     from emotrace.models.architecture import Architecture, Network
-    from emotrace.training.zoo_run import RunRecord, TrainedNetwork
+    from emotrace.training.zoo.run import RunRecord, TrainedNetwork
 
 NO_LICENCE: Final = "not stated; what the training data allows decides"
 _FERPLUS_CROP: Final = CropGeometry()

@@ -21,7 +21,7 @@ from emotrace.models.initialisation import (
 )
 from emotrace.models.onnx_weights import read_onnx_weights
 from emotrace.training.processes import evaluate_batch_norms
-from emotrace.training.zoo_checkpoints import BEST_CHECKPOINT, CHECKPOINT_FOLDER, LAST_CHECKPOINT
+from emotrace.training.zoo.checkpoints import BEST_CHECKPOINT, CHECKPOINT_FOLDER, LAST_CHECKPOINT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from emotrace.models.architecture import Architecture, Network
     from emotrace.models.initialisation import InitialisationReport
-    from emotrace.training.zoo_recipe import ZooRecipe
+    from emotrace.training.zoo.recipe import ZooRecipe
 
 IMAGENET: Final = "imagenet"
 """In the place of a path: the weights that timm downloads for its backbones."""

@@ -23,7 +23,7 @@ from emotrace.training.fit import (
     count_epochs,
     fit,
     hash_data,
-    load_averaged_network,
+    load_finished_network,
 )
 from emotrace.training.recipe_record import read_run, recipe_from_record
 
@@ -134,15 +134,8 @@ def _load_teacher(run: Path, data_sha256: str) -> Teacher:
             "and may know faces that the new network is measured on"
         )
     checkpoint = run / "checkpoints" / LAST_CHECKPOINT
-    network = load_averaged_network(recipe, checkpoint)
-    done = count_epochs(checkpoint)
-    if done < recipe.epochs_total:
-        raise TrainingError(
-            f"expected a finished run as teacher; {run} has done {done} of {recipe.epochs_total} "
-            "epochs; go on with it first"
-        )
     return Teacher(
-        network=network,
+        network=load_finished_network(recipe, run),
         facts={
             "run": run.name,
             "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),

@@ -49,8 +49,8 @@ from emotrace.papers.plan import (
 from emotrace.training.clip_augmentation import AUGMENTATIONS
 from emotrace.training.stretches import ExampleWindows
 from emotrace.training.targets import TargetSettings
-from emotrace.training.zoo_evaluation import score_predictions
-from emotrace.training.zoo_recipe import (
+from emotrace.training.zoo.evaluation import score_predictions
+from emotrace.training.zoo.recipe import (
     DataSettings,
     LossSettings,
     OptimiserSettings,
@@ -61,7 +61,7 @@ from emotrace.training.zoo_recipe import (
 if TYPE_CHECKING:
     from emotrace.papers.plan import ScaleName, Step
     from emotrace.papers.workshop import Workshop
-    from emotrace.training.zoo_predictions import SetPredictions
+    from emotrace.training.zoo.predictions import SetPredictions
 
 CLASSES: Final = ("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 """Of FER2013 and, with calm as neutral, of RAVDESS."""

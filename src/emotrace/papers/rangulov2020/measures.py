@@ -20,11 +20,11 @@ from emotrace.papers.charts import draw_affect_histograms
 from emotrace.papers.plan import place
 from emotrace.papers.rangulov2020.recipes import CLASSES, frame_recipe
 from emotrace.papers.sides import SidePredictions
-from emotrace.training.zoo_data import load_data
-from emotrace.training.zoo_evaluation import plain, score_predictions, truth_and_top
-from emotrace.training.zoo_predictions import predict_run_on
-from emotrace.training.zoo_recipe import DataSettings
-from emotrace.training.zoo_sources import open_data
+from emotrace.training.zoo.data import load_data
+from emotrace.training.zoo.evaluation import plain, score_predictions, truth_and_top
+from emotrace.training.zoo.predictions import predict_run_on
+from emotrace.training.zoo.recipe import DataSettings
+from emotrace.training.zoo.sources import open_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from emotrace.metrics import PairedMoments
     from emotrace.papers.workshop import Workshop
-    from emotrace.training.zoo_predictions import SetPredictions
+    from emotrace.training.zoo.predictions import SetPredictions
 
 CKPLUS_FACES: Final = "ckplus-faces"
 JAFFE_FACES: Final = "jaffe-faces"

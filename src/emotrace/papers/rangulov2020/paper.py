@@ -32,11 +32,11 @@ from emotrace.papers.rangulov2020.recipes import (
 from emotrace.papers.rangulov2020.report import write_report
 from emotrace.synth.plans import SetSettings
 from emotrace.training.sampling import SamplingSettings
-from emotrace.training.zoo_recipe import LossSettings
+from emotrace.training.zoo.recipe import LossSettings
 
 if TYPE_CHECKING:
     from emotrace.papers.plan import ScaleName, Step
-    from emotrace.training.zoo_recipe import ZooRecipe
+    from emotrace.training.zoo.recipe import ZooRecipe
 
 VECTORS: Final = "affwild2-vectors"
 _VALIDATION: Final = (Scoring(key="validation", side="validation"),)

@@ -16,7 +16,7 @@ from emotrace.training.clip_augmentation import AUGMENTATIONS
 from emotrace.training.sampling import SamplingSettings
 from emotrace.training.stretches import ExampleWindows
 from emotrace.training.targets import TargetSettings
-from emotrace.training.zoo_recipe import (
+from emotrace.training.zoo.recipe import (
     LossSettings,
     OptimiserSettings,
     StoppingSettings,

@@ -42,7 +42,7 @@ from emotrace.papers.salinas2018.sizes import count_parameters
 from emotrace.synth.plans import SetSettings
 from emotrace.training.stretches import ExampleWindows
 from emotrace.training.targets import TargetSettings
-from emotrace.training.zoo_recipe import DataSettings, OptimiserSettings, ZooRecipe
+from emotrace.training.zoo.recipe import DataSettings, OptimiserSettings, ZooRecipe
 
 if TYPE_CHECKING:
     from emotrace.papers.plan import ScaleName, Step

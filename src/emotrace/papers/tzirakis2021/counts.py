@@ -18,7 +18,7 @@ from emotrace.models.zoo import find_architecture
 from emotrace.papers.plan import Source, place
 from emotrace.papers.supply import supply
 from emotrace.papers.tzirakis2021.recipes import REALEYES, SIZES, pretraining
-from emotrace.training.zoo_data import load_data
+from emotrace.training.zoo.data import load_data
 from emotrace.video import VideoReader
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from emotrace.training.clip_augmentation import AUGMENTATIONS
 from emotrace.training.sampling import SamplingSettings
 from emotrace.training.stretches import ExampleWindows
 from emotrace.training.targets import TargetSettings
-from emotrace.training.zoo_recipe import (
+from emotrace.training.zoo.recipe import (
     LossSettings,
     OptimiserSettings,
     StartSettings,
@@ -30,7 +30,7 @@ from emotrace.training.zoo_recipe import (
 if TYPE_CHECKING:
     from emotrace.models.multi_task import Task
     from emotrace.papers.plan import ScaleName
-    from emotrace.training.zoo_recipe import DataSettings
+    from emotrace.training.zoo.recipe import DataSettings
 
 REALEYES: Final = "faces/realeyes"
 RECOLA: Final = "faces/recola"

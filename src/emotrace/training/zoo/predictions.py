@@ -26,8 +26,8 @@ from emotrace.models.architecture import (
 )
 from emotrace.training.own_data import load_own_data, open_own_data, require_same_extractor
 from emotrace.training.sampling import SamplingSettings, evaluation_loader
-from emotrace.training.zoo_data import load_data
-from emotrace.training.zoo_module import as_inputs, run_network
+from emotrace.training.zoo.data import load_data
+from emotrace.training.zoo.module import as_inputs, run_network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from emotrace.datasets.items import SideName
     from emotrace.training.examples import Examples, RowNames
     from emotrace.training.targets import HeadTargets
-    from emotrace.training.zoo_data import ZooData
-    from emotrace.training.zoo_run import TrainedNetwork
-    from emotrace.training.zoo_sources import OpenData
+    from emotrace.training.zoo.data import ZooData
+    from emotrace.training.zoo.run import TrainedNetwork
+    from emotrace.training.zoo.sources import OpenData
 
 Over = Literal["auto", "stretches", "windows"]
 ScoredSide = Literal["validation", "test", "whole"]

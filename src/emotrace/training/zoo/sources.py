@@ -23,7 +23,7 @@ from emotrace.training.examples import (
 )
 from emotrace.training.feature_cache import is_feature_cache, open_features
 from emotrace.training.targets import labels_of_cache, labels_of_ferplus
-from emotrace.training.zoo_split import choose_split, ferplus_items
+from emotrace.training.zoo.split import choose_split, ferplus_items
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from emotrace.datasets.items import SideName, SplitItems
     from emotrace.training.examples import RowNames, RowSource
     from emotrace.training.targets import RowLabels
-    from emotrace.training.zoo_recipe import DataSettings, ZooRecipe
+    from emotrace.training.zoo.recipe import DataSettings, ZooRecipe
 
 _CACHE_TABLES: Final = (MANIFEST_FILE, CLIPS_FILE, FRAMES_FILE)
 

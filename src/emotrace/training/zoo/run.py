@@ -18,14 +18,14 @@ from emotrace.models.zoo import find_architecture
 from emotrace.storage import atomic_path
 from emotrace.training.run_folders import RUN_FILE
 from emotrace.training.targets import HeadTargets
-from emotrace.training.zoo_checkpoints import (
+from emotrace.training.zoo.checkpoints import (
     BEST_CHECKPOINT,
     CHECKPOINT_FOLDER,
     LAST_CHECKPOINT,
     read_checkpoint,
     require_architecture,
 )
-from emotrace.training.zoo_recipe import ZooRecipe, recipe_from_json
+from emotrace.training.zoo.recipe import ZooRecipe, recipe_from_json
 from emotrace.version import __version__
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from emotrace.storage import atomic_path
 if TYPE_CHECKING:
     import lightning
 
-    from emotrace.training.zoo_module import ZooModule
-    from emotrace.training.zoo_recipe import ZooRecipe
+    from emotrace.training.zoo.module import ZooModule
+    from emotrace.training.zoo.recipe import ZooRecipe
 
 CHECKPOINT_FOLDER: Final = "checkpoints"
 LAST_CHECKPOINT: Final = "last.ckpt"

@@ -15,8 +15,8 @@ from emotrace.metrics import (
     unweighted_average_recall,
 )
 from emotrace.models.architecture import HeadKind
-from emotrace.training.zoo_evaluation import choose_unit, plain, truth_and_top, vote_of_videos
-from emotrace.training.zoo_predictions import SetPredictions, align, group_names
+from emotrace.training.zoo.evaluation import choose_unit, plain, truth_and_top, vote_of_videos
+from emotrace.training.zoo.predictions import SetPredictions, align, group_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from emotrace.metrics import PairedDifference
     from emotrace.training.targets import HeadTargets
-    from emotrace.training.zoo_evaluation import Unit
+    from emotrace.training.zoo.evaluation import Unit
 
 
 def compare_predictions(

@@ -28,7 +28,7 @@ from emotrace.training.stretches import (
     spaced_sum,
 )
 from emotrace.training.targets import head_targets, match_heads
-from emotrace.training.zoo_sources import open_data
+from emotrace.training.zoo.sources import open_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from emotrace.models.architecture import Head
     from emotrace.training.stretches import ExampleWindows
     from emotrace.training.targets import HeadTargets
-    from emotrace.training.zoo_recipe import ZooRecipe
-    from emotrace.training.zoo_sources import OpenData
+    from emotrace.training.zoo.recipe import ZooRecipe
+    from emotrace.training.zoo.sources import OpenData
 
 USUAL_SEQUENCE_STEPS: Final = 16
 """Steps of a sequence where neither the recipe nor the network says."""

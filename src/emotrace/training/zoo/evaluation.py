@@ -19,7 +19,7 @@ from emotrace.metrics import (
 )
 from emotrace.metrics.bootstrap import draw_groups, percentile_interval
 from emotrace.models.architecture import HeadKind
-from emotrace.training.zoo_predictions import SetPredictions, group_names, predict_side
+from emotrace.training.zoo.predictions import SetPredictions, group_names, predict_side
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from emotrace.datasets.items import SideName
     from emotrace.training.targets import HeadTargets
-    from emotrace.training.zoo_predictions import Over
-    from emotrace.training.zoo_run import TrainedNetwork
+    from emotrace.training.zoo.predictions import Over
+    from emotrace.training.zoo.run import TrainedNetwork
 
 Unit = Literal["auto", "subject", "video"]
 

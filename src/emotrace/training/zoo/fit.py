@@ -19,7 +19,7 @@ from emotrace.training.progress import TrainingProgress
 from emotrace.training.quiet import quiet_lightning
 from emotrace.training.sampling import evaluation_loader, training_loader
 from emotrace.training.starting import build_network, settle_folded_norms
-from emotrace.training.zoo_checkpoints import (
+from emotrace.training.zoo.checkpoints import (
     BEST_CHECKPOINT,
     CHECKPOINT_FOLDER,
     LAST_CHECKPOINT,
@@ -28,11 +28,11 @@ from emotrace.training.zoo_checkpoints import (
     read_checkpoint,
     require_architecture,
 )
-from emotrace.training.zoo_curves import CurveWriter
-from emotrace.training.zoo_data import load_data
-from emotrace.training.zoo_launch import launch_processes, other_process
-from emotrace.training.zoo_module import ZooModule, network_inputs
-from emotrace.training.zoo_run import read_run, write_run
+from emotrace.training.zoo.curves import CurveWriter
+from emotrace.training.zoo.data import load_data
+from emotrace.training.zoo.launch import launch_processes, other_process
+from emotrace.training.zoo.module import ZooModule, network_inputs
+from emotrace.training.zoo.run import read_run, write_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from emotrace.models.architecture import Architecture, Network
     from emotrace.models.initialisation import InitialisationReport
     from emotrace.training.sampling import StepLoader
-    from emotrace.training.zoo_data import ZooData
-    from emotrace.training.zoo_recipe import ZooRecipe
+    from emotrace.training.zoo.data import ZooData
+    from emotrace.training.zoo.recipe import ZooRecipe
 
 
 INITIALISATION_FILE: Final = "initialisation.txt"

@@ -33,7 +33,7 @@ from emotrace.models.onnx_export import (
     state_names,
 )
 from emotrace.storage import ensure_folder
-from emotrace.training.zoo_card import write_zoo_card
+from emotrace.training.zoo.card import write_zoo_card
 from emotrace.version import __version__
 
 if TYPE_CHECKING:

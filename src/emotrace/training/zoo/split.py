@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from emotrace.datasets.ferplus import FerPlusSplit
     from emotrace.datasets.items import SideName
     from emotrace.datasets.splits import Split
-    from emotrace.training.zoo_recipe import DataSettings
+    from emotrace.training.zoo.recipe import DataSettings
 
 
 def choose_split(items: SplitItems, settings: DataSettings) -> Split:

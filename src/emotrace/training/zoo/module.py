@@ -21,8 +21,8 @@ from emotrace.training.losses import LossTerm, count_constant, multi_task_loss
 from emotrace.training.pictures import prepare_pictures
 from emotrace.training.processes import join_processes, process_count, process_rank
 from emotrace.training.starting import hold_frozen_parts
-from emotrace.training.zoo_measures import LOSS_MEASURE, choose_monitor, confusion, measure_heads
-from emotrace.training.zoo_schedule import PlateauRule, make_optimiser, rate_factor
+from emotrace.training.zoo.measures import LOSS_MEASURE, choose_monitor, confusion, measure_heads
+from emotrace.training.zoo.schedule import PlateauRule, make_optimiser, rate_factor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from emotrace.training.examples import ExampleBatch, Examples
     from emotrace.training.targets import HeadTargets
-    from emotrace.training.zoo_recipe import ZooRecipe
+    from emotrace.training.zoo.recipe import ZooRecipe
 
 _NAMED: Final = 8
 """Clips that a message lists."""

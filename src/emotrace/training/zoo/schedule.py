@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from emotrace.training.zoo_measures import Monitor
-    from emotrace.training.zoo_recipe import OptimiserSettings
+    from emotrace.training.zoo.measures import Monitor
+    from emotrace.training.zoo.recipe import OptimiserSettings
 
 ONE_CYCLE_WARMUP = 0.3
 """Share of the steps in which a one-cycle schedule rises, as in torch's OneCycleLR."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import lightning
     from numpy.typing import NDArray
 
-    from emotrace.training.zoo_module import ZooModule
+    from emotrace.training.zoo.module import ZooModule
 
 TRAIN_CURVE: Final = "train_curve.csv"
 VALIDATION_CURVE: Final = "validation_curve.csv"
