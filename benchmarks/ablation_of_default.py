@@ -39,6 +39,7 @@ from emotrace.metrics.bootstrap import paired_bootstrap
 from emotrace.training.augmentation import augment
 from emotrace.training.fit import LAST_CHECKPOINT, count_epochs, fit, load_averaged_network
 from emotrace.training.recipe import NO_AUGMENTATION, AugmentationSettings, DefaultRecipe
+from emotrace.training.recipe_record import read_run, recipe_from_record
 from emotrace.training.teaching import load_teachers
 
 if TYPE_CHECKING:
@@ -190,6 +191,15 @@ def measures(
     }
 
 
+def check_run(folder: Path, variant: Variant) -> None:
+    """Refuse a run in the work folder that is of another recipe or had other teachers."""
+    record = read_run(folder)
+    taught = [teacher["checkpoint_sha256"] for teacher in record["teachers"]]
+    wanted = [teacher.facts["checkpoint_sha256"] for teacher in variant.teachers]
+    if recipe_from_record(record["recipe"]) != variant.recipe or taught != wanted:
+        raise SystemExit(f"error: expected a run of this recipe in {folder}; remove it")
+
+
 def main() -> None:
     """Train what is missing, score all, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -222,18 +232,22 @@ def main() -> None:
     measured: dict[str, dict[str, Callable[[NDArray[np.int64]], float]]] = {}
     results: dict[str, dict[str, dict[str, float]]] = {}
     for name, variant in compared.items():
-        folder = work / "".join(letter if letter.isalnum() else "-" for letter in name)
+        recipe = variant.recipe
+        named = "".join(letter if letter.isalnum() else "-" for letter in name)
+        folder = work / f"{named}-{recipe.epochs}-epochs-seed-{recipe.seed}"
         checkpoint = folder / "checkpoints" / LAST_CHECKPOINT
-        if not checkpoint.exists() or count_epochs(checkpoint) < variant.recipe.epochs:
+        if checkpoint.exists():
+            check_run(folder, variant)
+        if not checkpoint.exists() or count_epochs(checkpoint) < recipe.epochs_total:
             fit(
-                variant.recipe,
+                recipe,
                 variant.data,
                 folder,
                 teachers=variant.teachers,
                 resume=True,
                 show_progress=False,
             )
-        measured[name] = measures(ask(variant.recipe, checkpoint, data), split)
+        measured[name] = measures(ask(recipe, checkpoint, data), split)
         results[name] = {}
         for key, measure in measured[name].items():
             reference = measured[WHOLE][key]

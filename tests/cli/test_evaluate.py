@@ -33,6 +33,7 @@ def test_a_wrong_folder_is_one_line(call: Call, tmp_path: Path) -> None:
     said = call("evaluate", "default", "ferplus", tmp_path)
     assert (said.code, len(said.error_lines)) == (1, 1)
     assert "ferplus.parquet" in said.err
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_unknown_data_set_is_wrong_usage(call: Call) -> None:
@@ -115,7 +116,7 @@ def test_tables_are_printed_where_pictures_cannot_be_written(
     said = call("evaluate", "default", "ferplus", data)
     assert said.code == 0
     assert "KL to the votes" in said.out
-    assert "no pictures written" in said.err
+    assert "no pictures were written" in said.err
     assert not list(tmp_path.rglob("*.png"))
 
 

@@ -24,7 +24,7 @@ from emotrace.models.compact_options import CompactNetOptions
 from emotrace.training.calibration import PRIOR_POWERS, temper_prior
 from emotrace.training.card import write_card
 from emotrace.training.evaluation import evaluate_ferplus
-from emotrace.training.export import export_run, measure_cost
+from emotrace.training.export import _training_facts, export_run, measure_cost
 from emotrace.training.face_head import FaceHeadFit
 from emotrace.training.fit import fit, load_averaged_network
 from emotrace.training.recipe_record import recipe_from_record
@@ -201,6 +201,13 @@ def test_its_card_states_what_else_is_known(bundle: Bundle) -> None:
     others = dataclasses.replace(full, results=another)
     with_spread = with_seeds(full, summarise_seeds([full, others]))
     assert "trained from 2 seeds" in " ".join(write_card(with_spread).split())
+
+
+def test_a_run_that_differs_from_its_recipe_may_say_how(run: Path) -> None:
+    record = json.loads((run / "run.json").read_text())
+    recipe = recipe_from_record(record["recipe"])
+    assert "note" not in _training_facts(recipe, record)
+    assert _training_facts(recipe, {**record, "note": "Stopped once."})["note"] == "Stopped once."
 
 
 def test_a_face_head_can_be_fitted_again(run: Path, tmp_path: Path) -> None:

@@ -48,6 +48,11 @@ def test_a_network_gets_a_head_and_a_threshold_and_repeats_it(tmp_path: Path) ->
     fit = refit(network)
     assert 0 < fit.threshold <= 0.5
     assert fit.held_out["faces_lost"] <= 0.005
+    assert "crops from 1 file of footage" in fit.learnt_from
+    assert "crops from drawn scenes" not in fit.learnt_from  # there were none
+    everything = sum(fit.learnt_from.values()) + fit.held_out["not_faces"]
+    assert fit.learnt_from["parts of training faces"] > 0
+    assert fit.held_out["not_faces"] == everything // 5
     assert torch.isfinite(with_face_head(network, fit)(torch.zeros(1, 1, 48, 48)).face_logit).all()
     again = refit(network)
     assert np.array_equal(again.weight, fit.weight)

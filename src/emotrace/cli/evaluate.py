@@ -6,7 +6,7 @@ import contextlib
 import platform
 import sys
 import textwrap
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -85,6 +85,7 @@ class EvaluateArguments:
     out: Annotated[
         Path | None,
         tyro.conf.arg(
+            aliases=["-o"],
             metavar="DIR",
             help_behavior_hint=f"(default: {DEFAULT_FOLDER} for a bundle on FER+; else none)",
         ),
@@ -116,35 +117,18 @@ def run(argv: Sequence[str]) -> int:
 
     of_cache = arguments.dataset == "cache" or is_run(arguments.bundle)
     _check_flags(arguments, of_cache=of_cache)
-    # Before the work, not after it.
     if arguments.out is not None:
+        # Before the work, not after it.
         from emotrace.training.charts import require_matplotlib
 
         require_matplotlib()
         ensure_folder(arguments.out)
-    elif not of_cache and not arguments.json:
-        arguments = replace(arguments, out=_default_folder())
     with training_packages():
         if of_cache:
             _evaluate_model(arguments)
         else:
             _evaluate_ferplus(arguments)
     return 0
-
-
-def _default_folder() -> Path | None:
-    """Return where pictures go unasked; None, and a note why, where they cannot be drawn."""
-    from emotrace.storage import ensure_folder
-    from emotrace.training.charts import require_matplotlib
-
-    folder = Path(DEFAULT_FOLDER)
-    try:
-        require_matplotlib()
-        ensure_folder(folder)
-    except (OutputError, TrainingError) as error:
-        print_note(f"note: the tables are printed and no pictures written: {error}")
-        return None
-    return folder
 
 
 def _check_flags(arguments: EvaluateArguments, *, of_cache: bool) -> None:
@@ -260,10 +244,21 @@ def _evaluate_ferplus(arguments: EvaluateArguments) -> None:
     else:
         _show(results)
     if arguments.out is not None:
-        from emotrace.training.evaluation_page import write_evaluation
+        _write_ferplus(results, arguments.out)
+    elif not arguments.json:
+        try:
+            _write_ferplus(results, Path(DEFAULT_FOLDER))
+        except (OutputError, TrainingError) as error:  # nobody asked for them
+            print_note(f"note: no pictures were written: {error}")
 
-        for path in write_evaluation(results, arguments.out):
-            print_note(f"wrote {path}")
+
+def _write_ferplus(results: dict[str, Any], folder: Path) -> None:
+    from emotrace.training.charts import require_matplotlib
+    from emotrace.training.evaluation_page import write_evaluation
+
+    require_matplotlib()
+    for path in write_evaluation(results, folder):
+        print_note(f"wrote {path}")
 
 
 def _compare_on_ferplus(arguments: EvaluateArguments, against: str) -> dict[str, Any]:

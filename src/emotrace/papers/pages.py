@@ -11,7 +11,7 @@ from emotrace.datasets.catalogue import find_dataset
 from emotrace.papers.html import html_page
 from emotrace.papers.markdown import markdown_page
 from emotrace.storage import atomic_path, ensure_folder
-from emotrace.training.zoo.run import git_commit
+from emotrace.training.run_folders import git_commit
 from emotrace.version import __version__
 
 if TYPE_CHECKING:

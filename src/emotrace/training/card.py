@@ -116,9 +116,9 @@ def _scores(spec: BundleSpec) -> str:
         (
             "## How well it does",
             _paragraph(
-                "On the test split, through this bundle; everything in it was fitted on other "
-                "faces. Two protocols are in use that must not be compared with each other; n "
-                "tells them apart."
+                "On the test split, through this bundle, which was fitted on the other splits. "
+                "Some test images occur in training too: 'new' is without them. Two protocols are "
+                "in use that must not be compared with each other; n tells them apart."
             ),
             *_tables(measures_table(results), scores_table(results)),
             _paragraph(

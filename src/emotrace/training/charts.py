@@ -299,7 +299,7 @@ def _draw_robustness(results: Results) -> Figure:
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("points lost, with 95 % intervals; upright mark: accuracy's limit")
     figure.legend(loc="outside lower right", ncols=2)
-    _head(figure, results, "What badly framed, lit or coded faces cost", "majority")
+    _head(figure, results, "What badly framed, lit or compressed faces cost", "majority")
     return figure
 
 

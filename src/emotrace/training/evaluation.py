@@ -69,7 +69,7 @@ def evaluate_ferplus(
         name_or_path: See `load_bundle`.
         data_root: The folder with `ferplus.parquet`, or the file.
         split: Which part to score.
-        robustness: Also score faces that are framed, lit or coded badly (15 times the work).
+        robustness: Also score faces that are framed, lit or compressed badly (15 times the work).
         advance: Called as often as `robustness` has conditions, and once more; for progress.
 
     Returns:

@@ -153,13 +153,19 @@ def fit_face_head(
     settings = settings or FaceHeadSettings()
     features = network_features(network)
     known = face_features(features, faces, validation_faces, seed=seed, settings=settings)
-    held_out = np.arange(len(not_faces)) % 5 == 4
+    held_out = is_held_out(len(not_faces))
     return fit_head(
         known,
         augmented_features(features, not_faces[~held_out], seed=seed + 1, settings=settings),
         features(as_pictures(not_faces[held_out])),
         settings=settings,
     )
+
+
+def is_held_out(count: int) -> NDArray[np.bool_]:
+    """Return `(count,)`: which pictures without a face take no part in the fit, every fifth."""
+    held_out: NDArray[np.bool_] = np.arange(count) % 5 == 4
+    return held_out
 
 
 def with_face_head(network: CompactNet, fit: FaceHeadFit) -> CompactNet:

@@ -14,7 +14,7 @@ import numpy as np
 from emotrace.analysis.inputs import find_inputs
 from emotrace.datasets.ferplus import load_ferplus, not_face_shares
 from emotrace.errors import InputError
-from emotrace.training.face_head import fit_face_head
+from emotrace.training.face_head import fit_face_head, is_held_out
 from emotrace.training.not_face_crops import Footage, gather_not_faces
 
 if TYPE_CHECKING:
@@ -65,22 +65,29 @@ def refit_from(
             validation_faces=sure_faces(load_ferplus(data_root, "validation")),
             seed=seed,
         )
-        return replace(fitted, learnt_from=_count_origins(gathered))
+        return replace(fitted, learnt_from=count_origins(gathered))
 
     return refit
 
 
-def _count_origins(gathered: Mapping[str, NDArray[np.uint8]]) -> dict[str, int]:
-    """Say for the bundle's card where the pictures without a face came from, without any path."""
+def count_origins(gathered: Mapping[str, NDArray[np.uint8]]) -> dict[str, int]:
+    """Say for the bundle's card what the pictures that were learned from are, without any path."""
     ours = {
         "scenes": "crops from drawn scenes",
         "parts": "parts of training faces",
         "made": "pictures made of training faces",
     }
-    footage = [len(crops) for name, crops in gathered.items() if name not in ours]
-    files = f"{len(footage)} {'files' if len(footage) != 1 else 'file'}"
-    counts = {f"crops from {files} of footage": sum(footage)} if footage else {}
-    return counts | {what: len(gathered[name]) for name, what in ours.items() if name in gathered}
+    sources = [name for name, crops in gathered.items() for _ in crops]
+    learnt = np.array(sources)[~is_held_out(len(sources))]
+    counts = {name: int((learnt == name).sum()) for name in gathered}
+    files = sum(name not in ours and count > 0 for name, count in counts.items())
+    footage = f"crops from {files} {'files' if files != 1 else 'file'} of footage"
+    by_origin: dict[str, int] = {}
+    for name, count in counts.items():
+        if count:
+            what = ours.get(name, footage)
+            by_origin[what] = by_origin.get(what, 0) + count
+    return by_origin
 
 
 def sure_faces(

@@ -29,8 +29,7 @@ from emotrace.training.batches import (
 from emotrace.training.module import ExpressionModule
 from emotrace.training.progress import TrainingProgress
 from emotrace.training.quiet import quiet_lightning
-from emotrace.training.run_folders import RUN_FILE
-from emotrace.training.zoo.run import git_commit
+from emotrace.training.run_folders import RUN_FILE, git_commit
 from emotrace.version import __version__
 
 if TYPE_CHECKING:

@@ -256,7 +256,7 @@ def flips_table(results: Results) -> ResultTable:
 
 
 def robustness_table(results: Results) -> ResultTable:
-    """Return what badly framed, lit or coded faces cost."""
+    """Return what badly framed, lit or compressed faces cost."""
     found = results["robustness"]
     rejects = found["unchanged"]["rejected"] is not None
 
@@ -274,7 +274,7 @@ def robustness_table(results: Results) -> ResultTable:
         )
 
     return ResultTable(
-        title="Faces that are badly framed, lit or coded",
+        title="Faces that are badly framed, lit or compressed",
         note=(
             f"FER+ majority, n = {found['n']:,}: points lost of accuracy (training prior, "
             f"{found['unchanged']['accuracy']:.1f} % as they are) and of average recall (default "

@@ -1,4 +1,4 @@
-"""What a bundle loses when faces are framed, lit or coded badly: fixed changes, paired differences.
+"""What a bundle loses when faces are framed, lit or compressed badly: fixed changes, paired.
 
 The pictures of FER2013 are crops already: what lies outside them is not known, so edges are
 repeated where a changed box reaches beyond. They are also small, so that every turn or shift

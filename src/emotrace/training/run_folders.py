@@ -1,7 +1,8 @@
-"""Tell a training run's folder from a bundle's, without what training needs."""
+"""What runs of every recipe share: how their folder is known, which source made them. No torch."""
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -28,3 +29,18 @@ def is_run(model: str | Path) -> bool:
             "neither"
         )
     return False
+
+
+def git_commit() -> str | None:
+    """Return the commit of the source tree, or None outside a checkout."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +15,7 @@ import torch
 from emotrace.errors import TrainingError
 from emotrace.models.zoo import find_architecture
 from emotrace.storage import atomic_path
-from emotrace.training.run_folders import RUN_FILE
+from emotrace.training.run_folders import RUN_FILE, git_commit
 from emotrace.training.targets import HeadTargets
 from emotrace.training.zoo.checkpoints import (
     BEST_CHECKPOINT,
@@ -166,18 +165,3 @@ def load_network_state(network: Network, state: Mapping[str, Any], path: Path) -
         raise TrainingError(
             f"expected weights of the recipe's network in {path}; got others: {' '.join(lines)}"
         ) from error
-
-
-def git_commit() -> str | None:
-    """Return the commit of the source tree, or None outside a checkout."""
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
