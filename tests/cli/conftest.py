@@ -48,6 +48,21 @@ class Said:
 Call = Callable[..., Said]
 
 
+def forget_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the modules for training imported anew, until the test is over.
+
+    Their packages hold them as attributes too; importing anew would leave those for good.
+    """
+    names = [name for name in sys.modules if name.startswith("emotrace.training.")]
+    for name in names:
+        parent, _, child = name.rpartition(".")
+        if hasattr(sys.modules[parent], child):
+            held = getattr(sys.modules[parent], child)
+            monkeypatch.setattr(sys.modules[parent], child, held)
+    for name in names:
+        monkeypatch.delitem(sys.modules, name)
+
+
 @pytest.fixture
 def call(capfd: pytest.CaptureFixture[str]) -> Call:
     """Run the command line in this process."""

@@ -12,6 +12,7 @@ import pytest
 from emotrace.bundle import load_bundle
 from emotrace.cli.app import main
 from emotrace.training.robustness import CONDITIONS
+from tests.cli.conftest import forget_training
 from tests.datasets.fake_ferplus import write_fake_ferplus
 
 if TYPE_CHECKING:
@@ -133,8 +134,7 @@ def test_without_matplotlib_it_says_so_before_the_work(
 def test_a_bundle_is_scored_on_ferplus_without_torch_and_a_cache_names_what_to_install(
     call: Call, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("emotrace.training.")]:
-        monkeypatch.delitem(sys.modules, name)
+    forget_training(monkeypatch)
     monkeypatch.setitem(sys.modules, "torch", None)
     assert call("evaluate", "default", "ferplus", data).code == 0
     for words in (("evaluate", "default", "cache", tmp_path), ("compare", "default", "other")):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from emotrace.errors import TrainingError
+from tests.cli.conftest import forget_training
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Call
@@ -114,8 +115,7 @@ def test_failure_is_one_line(call: Call, trainer: Trainer) -> None:
 def test_without_torch_one_line_says_what_to_install(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in [name for name in sys.modules if name.startswith("emotrace.training.")]:
-        monkeypatch.delitem(sys.modules, name)
+    forget_training(monkeypatch)
     monkeypatch.delitem(sys.modules, "emotrace.models.compact", raising=False)
     monkeypatch.delitem(sys.modules, "emotrace.cli.train_default", raising=False)
     # None makes `import torch` raise ModuleNotFoundError, as if it were not installed.
