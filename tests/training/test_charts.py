@@ -117,5 +117,5 @@ def test_the_same_results_give_the_same_files(full_results: Results, tmp_path: P
 def test_without_matplotlib_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     # None makes it as if it were not installed.
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(TrainingError, match=r'pip install "\.\[train\]"'):
+    with pytest.raises(TrainingError, match="pip install matplotlib"):
         require_matplotlib()

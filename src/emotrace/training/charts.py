@@ -17,7 +17,6 @@ import numpy as np
 from emotrace.errors import TrainingError
 from emotrace.labels import EMOTIONS
 from emotrace.storage import atomic_path
-from emotrace.training import INSTALL_TRAINING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +48,7 @@ def require_matplotlib() -> None:
     if importlib.util.find_spec("matplotlib") is None:
         raise TrainingError(
             "expected matplotlib, which draws the pictures; it is not installed; "
-            f"run in the checkout of emotrace: {INSTALL_TRAINING}"
+            "run: pip install matplotlib"
         )
 
 
