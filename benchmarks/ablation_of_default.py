@@ -78,9 +78,7 @@ def variants(
     def but(**changes: Any) -> Variant:
         return Variant(dataclasses.replace(base, **changes), data)
 
-    def unmixed(settings: AugmentationSettings) -> AugmentationSettings:
-        return dataclasses.replace(settings, mixup_probability=0.0)
-
+    unmixed = dataclasses.replace(base.augmentation, mixup_probability=0.0)
     mirrored = dataclasses.replace(NO_AUGMENTATION, flip_probability=0.5)
     narrower = dataclasses.replace(base.network, widths=(32, 64, 128, 256))
     taught = dataclasses.replace(base, teachers=len(teachers))
@@ -97,7 +95,7 @@ def variants(
         "one label in place of ten votes": Variant(base, one_label),
         "no second label set (FER2013's)": but(fer2013_weight=0.0),
         "no balanced sampling": but(balance_power=0.0),
-        "no mixup": but(augmentation=unmixed(base.augmentation)),
+        "no mixup": but(augmentation=unmixed),
         "third stage of 128 channels, not 160": but(network=narrower),
     }
 
@@ -136,11 +134,16 @@ class Answers(NamedTuple):
     never learned FER2013's labels the FER+ output alone."""
 
 
-def ask(recipe: DefaultRecipe, checkpoint: Path, data: Path) -> Answers:
-    """Ask averaged weights for the validation faces, as they are and perturbed."""
-    split = load_ferplus(data, "validation")
+def log_training_prior(data: Path) -> torch.Tensor:
+    """Return `(8,)`: the log share of each expression among the training votes."""
     prior = vote_shares(load_ferplus(data, "train").votes).sum(axis=0)
-    log_prior = torch.from_numpy(np.log(prior / prior.sum())).float()
+    return torch.from_numpy(np.log(prior / prior.sum())).float()
+
+
+def ask(
+    recipe: DefaultRecipe, checkpoint: Path, split: FerPlusSplit, log_prior: torch.Tensor
+) -> Answers:
+    """Ask averaged weights for the validation faces, as they are and perturbed."""
     network = load_averaged_network(recipe, checkpoint)
     images = torch.from_numpy(split.images)[:, None].float() / 255
     moved = augment(images, PERTURBED, torch.Generator().manual_seed(0))
@@ -227,7 +230,7 @@ def main() -> None:
         write_one_label(data, work / "one-label"),
         load_teachers(arguments.teachers, data),
     )
-    split = load_ferplus(data, "validation")
+    split, log_prior = load_ferplus(data, "validation"), log_training_prior(data)
     rows = np.flatnonzero(split.votes[:, : len(EMOTIONS)].sum(axis=1) > 0)
     measured: dict[str, dict[str, Callable[[NDArray[np.int64]], float]]] = {}
     results: dict[str, dict[str, dict[str, float]]] = {}
@@ -247,7 +250,7 @@ def main() -> None:
                 resume=True,
                 show_progress=False,
             )
-        measured[name] = measures(ask(recipe, checkpoint, data), split)
+        measured[name] = measures(ask(recipe, checkpoint, split, log_prior), split)
         results[name] = {}
         for key, measure in measured[name].items():
             reference = measured[WHOLE][key]

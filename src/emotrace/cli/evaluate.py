@@ -253,10 +253,8 @@ def _evaluate_ferplus(arguments: EvaluateArguments) -> None:
 
 
 def _write_ferplus(results: dict[str, Any], folder: Path) -> None:
-    from emotrace.training.charts import require_matplotlib
     from emotrace.training.evaluation_page import write_evaluation
 
-    require_matplotlib()
     for path in write_evaluation(results, folder):
         print_note(f"wrote {path}")
 

@@ -44,9 +44,9 @@ def write_evaluation(results: Mapping[str, Any], folder: Path) -> list[Path]:
         OutputError: The folder cannot be written to.
         TrainingError: matplotlib is not installed.
     """
+    charts = draw_charts(results)  # where they cannot be, no folder is left behind
     ensure_folder(folder)
     numbers = write_json(folder / NUMBERS_FILE, results)
-    charts = draw_charts(results)
     pictures = write_charts(charts, folder)
     page = folder / PAGE_FILE
     with atomic_path(page) as partial:

@@ -6,6 +6,7 @@ own faces, and from whatever footage is at hand (`emotrace.training.not_face_cro
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -77,17 +78,11 @@ def count_origins(gathered: Mapping[str, NDArray[np.uint8]]) -> dict[str, int]:
         "parts": "parts of training faces",
         "made": "pictures made of training faces",
     }
-    sources = [name for name, crops in gathered.items() for _ in crops]
-    learnt = np.array(sources)[~is_held_out(len(sources))]
-    counts = {name: int((learnt == name).sum()) for name in gathered}
-    files = sum(name not in ours and count > 0 for name, count in counts.items())
+    sources = np.repeat(list(gathered), [len(crops) for crops in gathered.values()])
+    learnt = sources[~is_held_out(len(sources))].tolist()
+    files = len(set(learnt) - set(ours))
     footage = f"crops from {files} {'files' if files != 1 else 'file'} of footage"
-    by_origin: dict[str, int] = {}
-    for name, count in counts.items():
-        if count:
-            what = ours.get(name, footage)
-            by_origin[what] = by_origin.get(what, 0) + count
-    return by_origin
+    return dict(Counter(ours.get(name, footage) for name in learnt))
 
 
 def sure_faces(

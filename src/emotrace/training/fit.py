@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 import platform
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +25,7 @@ from emotrace.training.batches import (
     sampling_weights,
     training_loader,
 )
+from emotrace.training.checkpoint_files import read_state
 from emotrace.training.module import ExpressionModule
 from emotrace.training.progress import TrainingProgress
 from emotrace.training.quiet import quiet_lightning
@@ -175,12 +175,17 @@ def load_averaged_network(recipe: DefaultRecipe, checkpoint: Path) -> CompactNet
     Raises:
         TrainingError: The checkpoint is missing or is of another architecture.
     """
+    return _averaged_network(recipe, _read_checkpoint(checkpoint), checkpoint)
+
+
+def _averaged_network(recipe: DefaultRecipe, state: dict[str, Any], checkpoint: Path) -> CompactNet:
     from emotrace.models.compact import CompactNet
 
-    state = _read_checkpoint(checkpoint)["state_dict"]
     prefix = "averaged.module."
     weights = {
-        name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)
+        name.removeprefix(prefix): value
+        for name, value in state["state_dict"].items()
+        if name.startswith(prefix)
     }
     network = CompactNet(recipe.network)
     try:
@@ -199,7 +204,11 @@ def count_epochs(checkpoint: Path) -> int:
     Raises:
         TrainingError: The checkpoint is missing or damaged.
     """
-    return int(_read_checkpoint(checkpoint)["epoch"]) + 1
+    return _epochs_done(_read_checkpoint(checkpoint))
+
+
+def _epochs_done(state: dict[str, Any]) -> int:
+    return int(state["epoch"]) + 1
 
 
 def load_finished_network(recipe: DefaultRecipe, run_folder: Path) -> CompactNet:
@@ -209,8 +218,9 @@ def load_finished_network(recipe: DefaultRecipe, run_folder: Path) -> CompactNet
         TrainingError: The checkpoint is missing or damaged, or epochs are left.
     """
     checkpoint = run_folder / "checkpoints" / LAST_CHECKPOINT
-    network = load_averaged_network(recipe, checkpoint)
-    done = count_epochs(checkpoint)
+    state = _read_checkpoint(checkpoint)
+    network = _averaged_network(recipe, state, checkpoint)
+    done = _epochs_done(state)
     if done < recipe.epochs_total:
         raise TrainingError(
             f"expected a finished run of {recipe.epochs_total} epochs in {run_folder}; "
@@ -220,17 +230,7 @@ def load_finished_network(recipe: DefaultRecipe, run_folder: Path) -> CompactNet
 
 
 def _read_checkpoint(path: Path) -> dict[str, Any]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        missing = {"state_dict", "epoch"} - set(state)
-    except (OSError, EOFError, RuntimeError, TypeError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise TrainingError(f"expected a checkpoint at {path}; got: {reason}") from error
-    if missing:
-        raise TrainingError(
-            f"expected a checkpoint of a training at {path}; it lacks {', '.join(sorted(missing))}"
-        )
-    return dict(state)
+    return read_state(path, {"state_dict", "epoch"}, of="a training")
 
 
 def hash_data(data_root: str | Path) -> str:

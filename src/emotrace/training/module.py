@@ -165,23 +165,22 @@ class ExpressionModule(lightning.LightningModule):
         the label, so the gradient is on average that of their mean answer, and three of them cost
         what one does. A face without a label stays without one.
         """
-        share = self.recipe.teacher_share
         images = images.contiguous(memory_format=torch.channels_last)
         ferplus, fer2013 = ferplus.clone(), fer2013.clone()
-        parts = torch.arange(len(images)).tensor_split(len(self.teachers))
-        for teacher, part in zip(self.teachers, parts, strict=True):
-            if not len(part):  # fewer faces than teachers
+        count = len(self.teachers)
+        parts = (all_faces.tensor_split(count) for all_faces in (images, ferplus, fer2013))
+        for teacher, faces, first, second in zip(self.teachers, *parts, strict=True):
+            if not len(faces):  # fewer of them than teachers
                 continue
-            own = slice(int(part[0]), int(part[-1]) + 1)
-            said = teacher(images[own])
+            said = teacher(faces)
             # With the priors of this run's sampling, under which its own answers are judged.
             for labels, logits, log_prior in (
-                (ferplus, said.ferplus_logits, self.ferplus_log_prior),
-                (fer2013, said.fer2013_logits, self.fer2013_log_prior),
+                (first, said.ferplus_logits, self.ferplus_log_prior),
+                (second, said.fer2013_logits, self.fer2013_log_prior),
             ):
                 answer = torch.softmax(logits.float() + log_prior, dim=1)
-                labelled = labels[own].sum(dim=1, keepdim=True)
-                labels[own] = torch.lerp(labels[own], answer * labelled, share)
+                # The parts are views: this changes the whole.
+                labels.lerp_(answer * labels.sum(dim=1, keepdim=True), self.recipe.teacher_share)
         return ferplus, fer2013
 
     def on_fit_start(self) -> None:

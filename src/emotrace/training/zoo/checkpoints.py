@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +12,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from emotrace.errors import OutputError, TrainingError
 from emotrace.storage import atomic_path
+from emotrace.training.checkpoint_files import read_state
 
 if TYPE_CHECKING:
     import lightning
@@ -134,18 +134,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         TrainingError: It is missing, damaged, or none of a network of the zoo.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        missing = _NEEDED - set(state)
-    except (OSError, EOFError, RuntimeError, TypeError, pickle.UnpicklingError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise TrainingError(f"expected a checkpoint at {path}; got: {reason}") from error
-    if missing:
-        raise TrainingError(
-            f"expected a checkpoint of a network of the zoo at {path}; it lacks "
-            f"{', '.join(sorted(missing))}"
-        )
-    return dict(state)
+    return read_state(path, _NEEDED, of="a network of the zoo")
 
 
 def require_architecture(state: dict[str, Any], name: str, path: Path) -> None:
