@@ -1,7 +1,8 @@
 """How common each expression is taken to be, and what that makes of a model's logits.
 
 **The prior.** The network's expression outputs are *balanced* logits z: the evidence in the picture
-if all expressions were equally common. Probabilities are softmax(z / temperature + log prior), so
+if all expressions were equally common. Probabilities are softmax(z / temperature + bias + log
+prior), with a bias that makes up for what training left of unevenness (none in most bundles), so
 how common each expression is taken to be is a visible setting: `training` (as in the training data,
 best on more of the same), `uniform` (best average recall), `default` (the bundle's own tempered
 one), or your own shares.
@@ -59,6 +60,8 @@ def mix_expressions(
     for output in spec.expression_outputs:
         at = [spec.labels.index(name) for name in output.labels]
         scores = logits[output.name].astype(np.float64) / output.temperature + log_prior[at]
+        if output.bias:
+            scores += np.asarray(output.bias)
         if not output.balanced and TRAINING_PRIOR in spec.priors:
             # After the temperature, which makes of plain logits the probabilities in a world where
             # the labels are as common as in the training data.

@@ -54,6 +54,18 @@ def test_help_of_a_verb_imports_no_computing(words: list[str]) -> None:
     assert not loaded.intersection({"torch", "onnxruntime", "cv2", "pandas", "pyarrow", "av"})
 
 
+def test_it_runs_as_a_module_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "emotrace", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["emotrace", __version__]
+    wrong = subprocess.run(
+        [sys.executable, "-m", "emotrace", "analize"], capture_output=True, text=True, check=False
+    )
+    assert wrong.returncode == app.EXIT_USAGE
+    assert wrong.stderr.startswith("error: ")
+
+
 def test_help_is_quick() -> None:
     seconds = []
     for _ in range(3):

@@ -39,8 +39,8 @@ def full_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     seven = tuple(LEAST_SHARE if name == "contempt" else 1 / 7 for name in EMOTIONS)
     spec = dataclasses.replace(
         spec,
-        priors={**spec.priors, "fer2013": seven},
-        temperatures={"training": 0.9, "default": 0.7, "custom": 0.7},
+        priors={**spec.priors, "fer2013": seven, "votes": (1 / 8,) * 8},
+        temperatures={"training": 0.9, "default": 0.7, "custom": 0.7, "votes": 1.3},
         face_threshold=0.2,
         uncertain_threshold=0.4,
         results={"cost": {"parameters": 2_016_890, "multiply_adds": 86_000_000}},

@@ -184,7 +184,7 @@ def test_the_divergence_is_torchs_with_and_without_single_votes_and_temperature(
     found = predict_split(load_bundle(full_bundle, prior="training"), split).probabilities
     scores = full_results["priors"]["training"]
     assert scores["kl_divergence_n"] == 48
-    for name, votes in (("votes", single), ("all_votes", emotions)):
+    for name, votes in (("votes", single), ("cast_votes", emotions)):
         expected = divergence(votes, found)
         assert scores[f"kl_divergence_to_{name}"] == pytest.approx(expected, abs=1e-4)
     folder = tmp_path / "plain"

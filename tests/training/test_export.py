@@ -91,7 +91,8 @@ def test_the_bundle_says_what_torch_says(bundle: Bundle, run: Path, data: Path) 
     )
     first, second = bundle.spec.expression_outputs
     log_prior = torch.tensor(bundle.spec.priors["default"]).log()
-    a = torch.softmax(output.ferplus_logits / first.temperature + log_prior, dim=1)
+    bias = torch.tensor(first.bias)
+    a = torch.softmax(output.ferplus_logits / first.temperature + bias + log_prior, dim=1)
     rest = [at for at, name in enumerate(EMOTIONS) if name != "contempt"]
     b = a.clone()
     b[:, rest] = torch.softmax(output.fer2013_logits / second.temperature + log_prior[rest], dim=1)
@@ -113,7 +114,7 @@ def test_its_spec_states_priors_results_and_cost(
     assert [row["power"] for row in sweep] == list(PRIOR_POWERS)
     best = max(sweep, key=lambda row: row["accuracy"] + row["recall"])["power"]
     np.testing.assert_allclose(spec.priors["default"], temper_prior(training, best), rtol=1e-5)
-    for name in ("training", "default", "uniform", "custom", "fer2013"):
+    for name in ("training", "default", "uniform", "custom", "votes", "fer2013"):
         assert sum(output.weights[name] for output in spec.expression_outputs) == 1
         assert 0.3 <= spec.temperature_under(name) <= 3
     assert all(0.3 <= output.temperature <= 3 for output in spec.expression_outputs)
@@ -129,7 +130,10 @@ def test_its_spec_states_priors_results_and_cost(
     trained = spec.results["training"]
     assert (trained["epochs"], trained["seed"]) == (2, 0)
     assert recipe_from_record(trained["recipe"]) == TINY_RECIPE
-    assert json.loads((exported / SPEC_FILE).read_text())["format"] == 1
+    first, second = spec.expression_outputs
+    assert len(first.bias) == 8
+    assert second.bias == ()
+    assert json.loads((exported / SPEC_FILE).read_text())["format"] == 2  # for the bias
 
 
 def test_its_card_states_the_measured_numbers(bundle: Bundle) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import re
 from typing import Any
 
@@ -61,11 +62,30 @@ def test_every_measure_is_found_with_and_without_duplicates(full_results: Result
     apart = found["without_duplicates"]["unweighted_average_recall"]
     assert row[4] == f"{100 * apart:.1f}"
     assert row[5:] == ("74", "80")
-    row = rows["KL to the votes, nats", "training"]
-    assert row[2] == f"{scores['training']['kl_divergence_to_votes']:.3f}"
-    low, high = scores["training"]["kl_divergence_to_votes_interval_95"]
-    assert row[3] == f"{low:.3f}-{high:.3f}"
-    assert low < scores["training"]["kl_divergence_to_votes"] < high
+    for name, prior, key in (
+        ("KL to the votes, single ones dropped, nats", "training", "kl_divergence_to_votes"),
+        ("KL to the votes as cast, nats", "votes", "kl_divergence_to_cast_votes"),
+    ):
+        row, score = rows[name, prior], scores[prior]
+        assert row[2] == f"{score[key]:.3f}"
+        low, high = score[f"{key}_interval_95"]
+        assert row[3] == f"{low:.3f}-{high:.3f}"
+        assert low < score[key] < high
+        assert row[4] == f"{score[f'{key}_without_duplicates']:.3f}"
+
+
+def test_a_bundle_without_the_later_priors_is_judged_by_those_that_come_nearest(
+    full_results: Results,
+) -> None:
+    priors = {k: v for k, v in full_results["priors"].items() if k not in ("votes", "fer2013")}
+    results = {**full_results, "priors": priors}
+    for measure in MEASURES:
+        value, interval = measure.of(results), measure.interval_of(results)
+        stands_in = {"votes": "training", "fer2013": "uniform"}.get(measure.prior or "")
+        if stands_in is not None:
+            other = dataclasses.replace(measure, prior=stands_in)
+            assert (value, interval) == (other.of(full_results), other.interval_of(full_results))
+        assert value is not None
 
 
 def test_costs_stand_beside_what_was_allowed(full_results: Results) -> None:

@@ -44,7 +44,7 @@ Examples:
   emotrace analyze long.mp4 --detect-every 5 --threads 2
   emotrace analyze talk.mp4 --prior uniform --bundle my_bundle/
 """
-PRIOR_NAMES = ("default", "training", "uniform", "fer2013")
+PRIOR_NAMES = ("default", "training", "uniform", "votes", "fer2013")
 PRIOR_SUM_TOLERANCE = 0.011
 """Eight shares given with two decimals may miss 1 by 0.01 through honest rounding."""
 
@@ -81,7 +81,8 @@ class _ModelArguments:
     bundle: Annotated[str, tyro.conf.arg(metavar="NAME|PATH")] = "default"
     """Model: a name in `emotrace bundles list`, or a bundle's folder."""
     prior: Annotated[str, tyro.conf.arg(metavar="PRIOR")] = "default"
-    """How common each is: default, training, uniform, fer2013 or "anger=0.1,contempt=..."."""
+    """How common each is: default, training, uniform, votes, fer2013 or
+    "anger=0.1,contempt=..."."""
     keep_rejected: Switch = False
     """Keep what the model takes for no face; summary.json counts it."""
     smoothing: Annotated[

@@ -172,6 +172,17 @@ def vote_shares(votes: NDArray[np.int64]) -> NDArray[np.float32]:
     return shares
 
 
+def cast_shares(votes: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Turn `(n, 10)` votes into `(n, 8)` shares of the emotions, as they were cast.
+
+    A row without any vote for an emotion is all zero.
+    """
+    emotions = votes[:, : len(EMOTIONS)]
+    total = emotions.sum(axis=1, keepdims=True)
+    shares: NDArray[np.float32] = (emotions / np.maximum(total, 1)).astype(np.float32)
+    return shares
+
+
 def not_face_shares(votes: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return `(n,)`: the share of annotators who saw no face."""
     total = np.maximum(votes.sum(axis=1), 1)

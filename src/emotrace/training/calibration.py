@@ -1,4 +1,4 @@
-"""What is fitted on validation after training: temperatures, mixture weights, priors, a threshold.
+"""What is fitted on validation after training: temperatures, a bias, weights, priors, a threshold.
 
 Plain numpy on logits that are computed once. The test split is never looked at here.
 
@@ -8,6 +8,16 @@ to be right", and right means: what most annotators said. A probability that fit
 low for that (0.70 where 82 % are right), and mixing two outputs lowers it further. So the mixture
 has a temperature of its own for each prior, fitted to the most chosen emotion of *every* validation
 face, those included on which the annotators disagree. It changes no label.
+
+**A bias.** Balanced logits should say what a picture shows as if all expressions were equally
+common. What training leaves of that is uneven (sampling, teachers, the averaging of labels), and a
+prior added to uneven logits makes some expressions too common. So the output that learnt the votes
+gets a bias together with its temperature: bias-corrected temperature scaling (Alexandari et al.
+2020, arXiv:1901.06852), which was made for exactly this, changing the prior afterwards
+(docs/decisions/0012).
+
+**The prior `votes`** answers another question than all others: not which expression most
+annotators chose, but what share of the ten chose each, single votes included.
 """
 
 from __future__ import annotations
@@ -18,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from emotrace.bundle import mix_expressions
+from emotrace.bundle_prior import softmax
 from emotrace.labels import FER2013_EMOTIONS
 from emotrace.metrics import (
     accuracy,
@@ -47,8 +58,14 @@ MIXTURE_WEIGHTS: Final = (1.0, 0.75, 0.5)
 """Shares of the FER+ output that are tried; the FER2013 output has the rest."""
 FER2013_PRIOR: Final = "fer2013"
 """Prior under which the FER2013 output answers alone: what that data set's label would say."""
+VOTES_PRIOR: Final = "votes"
+"""Prior under which the probabilities are the shares of the annotators' votes, as they were cast.
+"""
 LEAST_SHARE: Final = 1e-9
 """Of an expression in a prior, as in `emotrace.bundle`: not 0, whose logarithm makes NaN."""
+_MOST_TURNS: Final = 40
+_BIAS_STEPS: Final = 5
+_AT_REST: Final = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,7 +75,9 @@ class Validation:
     logits: Mapping[str, NDArray[np.float32]]
     """Balanced logits by output name, `(n, labels of that output)`."""
     vote_shares: NDArray[np.float32]
-    """`(n, 8)`."""
+    """`(n, 8)`, single votes dropped as noise."""
+    cast_shares: NDArray[np.float32]
+    """`(n, 8)`, of the votes as they were cast."""
     majority: NDArray[np.int64]
     """`(n,)`, -1 where the protocol gives no label."""
     argmax: NDArray[np.int64]
@@ -84,7 +103,7 @@ def calibrate(
 
     Args:
         spec: With the FER+ output first and the FER2013 output second; their temperatures and
-            weights, the priors and the thresholds are set here.
+            weights, the first one's bias, the priors and the thresholds are set here.
         data: The validation split.
         shares: Of the training split.
 
@@ -102,7 +121,7 @@ def calibrate(
     spec = _fit_outputs(spec, data, prior, prior_2013)
     # Elsewhere than on FER+'s own faces neither label set is the truth: half and half.
     halves = dict.fromkeys(("default", "uniform", "custom"), 0.5)
-    spec = with_weights(spec, {"training": 1.0, FER2013_PRIOR: 0.0, **halves})
+    spec = with_weights(spec, {"training": 1.0, VOTES_PRIOR: 1.0, FER2013_PRIOR: 0.0, **halves})
     spec = with_weights(spec, {"training": choose_weight(spec, data, prior)})
     power, sweep = choose_prior_power(spec, data, prior)
     power_2013, sweep_2013 = choose_prior_power(spec, data, prior_2013, name=FER2013_PRIOR)
@@ -113,6 +132,7 @@ def calibrate(
     }
     spec = replace(spec, priors={name: tuple(map(float, value)) for name, value in priors.items()})
     spec, fitted = _fit_mixtures(spec, data)
+    spec = _fit_votes(spec, data)
     probabilities = _predict(spec, data, "default")
     threshold = choose_uncertain_threshold(data.argmax, probabilities)
     sure = threshold_for(data.argmax, probabilities, SURE_ACCURACY)
@@ -132,22 +152,43 @@ def _fit_outputs(
     prior: NDArray[np.floating],
     prior_2013: NDArray[np.floating],
 ) -> BundleSpec:
-    """Set each output's temperature: the FER+ one's to the votes, the other's to its labels."""
+    """Set each output's temperature: the FER+ one's to the votes, the other's to its labels.
+
+    The FER+ one gets its bias too; one for the other gained nothing (docs/decisions/0012).
+    """
     first, second = spec.expression_outputs
     known = data.vote_shares.sum(axis=1) > 0
     labelled = data.fer2013 >= 0
     at = [spec.labels.index(name) for name in second.labels]
     one_hot = np.eye(len(spec.labels))[data.fer2013[labelled]][:, at]
-    temperatures = (
-        fit_temperature(data.logits[first.name][known], data.vote_shares[known], np.log(prior)),
-        fit_temperature(data.logits[second.name][labelled], one_hot, np.log(prior_2013)),
+    temperature, bias = fit_temperature_and_bias(
+        data.logits[first.name][known], data.vote_shares[known], np.log(prior)
     )
+    theirs = fit_temperature(data.logits[second.name][labelled], one_hot, np.log(prior_2013))
     return replace(
         spec,
         expression_outputs=(
-            replace(first, temperature=temperatures[0]),
-            replace(second, temperature=temperatures[1]),
+            replace(first, temperature=temperature, bias=tuple(map(float, bias))),
+            replace(second, temperature=theirs, bias=()),
         ),
+    )
+
+
+def _fit_votes(spec: BundleSpec, data: Validation) -> BundleSpec:
+    """Add the prior `votes`, with its temperature: the shares of all votes that were cast."""
+    first = spec.expression_outputs[0]
+    known = data.cast_shares.sum(axis=1) > 0
+    scores = data.logits[first.name][known] / first.temperature + np.asarray(first.bias)
+    temperature, bias = fit_temperature_and_bias(
+        scores, data.cast_shares[known], np.zeros(len(spec.labels))
+    )
+    # A bundle divides by the mixture's temperature what has its prior already.
+    raised = np.exp(bias * temperature)
+    shares = np.maximum(raised / raised.sum(), LEAST_SHARE)
+    return replace(
+        spec,
+        priors={**spec.priors, VOTES_PRIOR: tuple(map(float, shares))},
+        temperatures={**spec.temperatures, VOTES_PRIOR: temperature},
     )
 
 
@@ -219,6 +260,42 @@ def fit_temperature(
         else:
             low = a
     return float(np.exp((low + high) / 2))
+
+
+def fit_temperature_and_bias(
+    logits: NDArray[np.floating],
+    shares: NDArray[np.floating],
+    log_prior: NDArray[np.floating],
+) -> tuple[float, NDArray[np.float64]]:
+    """Find t and b that make softmax(logits / t + b + log_prior) fit soft labels best.
+
+    Bias-corrected temperature scaling (Alexandari et al. 2020, arXiv:1901.06852). For a given t the
+    cross-entropy is least where each class is predicted as often as it occurs, so b is moved by the
+    logarithm of what is missing; in turns with `fit_temperature`, until both rest. Half a face is
+    added to each class: without it, one that does not occur would be ruled out.
+
+    Args:
+        logits: `(n, classes)`, balanced.
+        shares: `(n, classes)`, rows summing to 1.
+        log_prior: `(classes,)`.
+
+    Returns:
+        The temperature, and the bias `(classes,)` with a mean of 0.
+    """
+    wanted = shares.sum(axis=0, dtype=np.float64) + 0.5
+    wanted /= wanted.sum()
+    logits = logits.astype(np.float64)
+    temperature, bias = 1.0, np.zeros(logits.shape[1])
+    for _ in range(_MOST_TURNS):
+        before = temperature
+        for _ in range(_BIAS_STEPS):
+            predicted = softmax(logits / temperature + bias + log_prior).mean(axis=0)
+            step = np.log(wanted / np.maximum(predicted, LEAST_SHARE))
+            bias += step - step.mean()
+        temperature = fit_temperature(logits, shares, log_prior + bias)
+        if abs(temperature - before) < _AT_REST and np.abs(step - step.mean()).max() < _AT_REST:
+            break
+    return temperature, bias
 
 
 def choose_weight(spec: BundleSpec, data: Validation, prior: NDArray[np.floating]) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
-from emotrace.training.calibration import FER2013_PRIOR
+from emotrace.training.calibration import FER2013_PRIOR, VOTES_PRIOR
+from emotrace.training.measures import KL_TO_CAST_VOTES, KL_WITHOUT_SINGLE_VOTES
 from emotrace.training.result_tables import (
     ResultTable,
     confusion_table,
@@ -106,12 +107,11 @@ def _data(spec: BundleSpec) -> str:
 def _scores(spec: BundleSpec) -> str:
     results = _test(spec)
     divergences = ", ".join(
-        f"{name} {scores['kl_divergence_to_votes']:.3f}"
+        f"{name} {scores[KL_WITHOUT_SINGLE_VOTES]:.3f}"
         for name, scores in results["priors"].items()
-        if name != FER2013_PRIOR
+        if name not in {FER2013_PRIOR, VOTES_PRIOR}
     )
     count = results["priors"]["training"]["kl_divergence_n"]
-    every = results["priors"]["training"]["kl_divergence_to_all_votes"]
     return "\n\n".join(
         (
             "## How well it does",
@@ -123,8 +123,7 @@ def _scores(spec: BundleSpec) -> str:
             *_tables(measures_table(results), scores_table(results)),
             _paragraph(
                 "Divergence from the annotators' votes (Kullback-Leibler, nats, single votes "
-                f"dropped as noise, n = {count:,}): {divergences}. With single votes counted, "
-                f"training prior: {every:.3f}."
+                f"dropped as noise, n = {count:,}): {divergences}.{_cast_votes(results)}"
             ),
             *_tables(
                 recall_table(results),
@@ -135,6 +134,13 @@ def _scores(spec: BundleSpec) -> str:
             ),
         )
     )
+
+
+def _cast_votes(results: Mapping[str, Any]) -> str:
+    if VOTES_PRIOR not in results["priors"]:
+        return ""
+    divergence = results["priors"][VOTES_PRIOR][KL_TO_CAST_VOTES]
+    return f" From all votes as they were cast, prior {VOTES_PRIOR}: {divergence:.3f}."
 
 
 def _seeds(spec: BundleSpec) -> str:
@@ -177,7 +183,7 @@ def _confidence(spec: BundleSpec) -> str:
         f"{prior} {scores['argmax']['calibration_error']:.3f} (all faces) and "
         f"{scores['majority']['calibration_error']:.3f} (those with a majority)"
         for prior, scores in spec.results["test"]["priors"].items()
-        if prior != FER2013_PRIOR
+        if prior not in {FER2013_PRIOR, VOTES_PRIOR}
     )
     text = f"""The confidence is the largest of the eight probabilities. For each prior they were
         scaled on validation (one temperature) so that, over all faces, it is the chance that most
@@ -230,6 +236,14 @@ def _prior(spec: BundleSpec) -> str:
                 f"`{FER2013_PRIOR}` is for comparing with other work on FER2013: the answer of "
                 "that data set's labels alone, which know no contempt and disagree with FER+ most "
                 "on the rare expressions."
+            )
+        )
+    if VOTES_PRIOR in spec.priors:
+        parts.append(
+            _paragraph(
+                f"Under `{VOTES_PRIOR}` the probabilities answer another question: what share of "
+                "FER+'s ten annotators would choose each expression, single votes included. They "
+                "are softer, and the confidence is then no chance of being right."
             )
         )
     return "\n\n".join(parts)

@@ -14,6 +14,7 @@ from emotrace.datasets.ferplus import (
     FerPlusSplit,
     SplitName,
     argmax_labels,
+    cast_shares,
     duplicate_mask,
     load_ferplus,
     majority_labels,
@@ -31,7 +32,8 @@ from emotrace.metrics import (
     recall_per_class,
     unweighted_average_recall,
 )
-from emotrace.training.calibration import FER2013_PRIOR
+from emotrace.training.calibration import FER2013_PRIOR, VOTES_PRIOR
+from emotrace.training.measures import KL_TO_CAST_VOTES, KL_WITHOUT_SINGLE_VOTES
 from emotrace.training.reliability import coverage_curve, keep_above, reliability_bins
 from emotrace.training.robustness import measure_robustness
 from emotrace.training.scoring import score_images
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
     Outputs = Mapping[str, NDArray[np.float32]]
 
 PRIORS: Final = ("training", "default", "uniform")
-"""Every bundle has these; that of FER2013's labels is scored too where the bundle has it."""
+"""Every bundle has these; those of the votes and of FER2013's labels are scored where there are."""
 
 
 def predict_split(bundle: Bundle, split: FerPlusSplit) -> CropPredictions:
@@ -77,7 +79,7 @@ def evaluate_ferplus(
         accuracy, unweighted average recall and macro F1 with their 95 % bootstrap intervals over
         images; recall per class, calibration error, all again `without_duplicates` (images that are
         identical to a training image), the confusion matrix; and the divergence from the votes
-        (single ones dropped as noise; with all of them; and before the mixture's temperature).
+        (single ones dropped as noise; as they were cast; and before the mixture's temperature).
         `with_flips`: the same in short for the mean of each picture and its mirror image, which
         `analyze` does not compute. `uncertain`: what the bundle's threshold keeps. `not_face`: how
         many faces it would reject. `robustness`: see `measure_robustness`. `curves`: reliability
@@ -116,8 +118,7 @@ class Truth:
     def __init__(self, data: FerPlusSplit, train: FerPlusSplit) -> None:
         self.is_new = ~duplicate_mask(data, train)
         self.shares = vote_shares(data.votes)
-        emotions = data.votes[:, : len(EMOTIONS)]
-        self.all_shares = emotions / np.maximum(emotions.sum(axis=1, keepdims=True), 1)
+        self.cast_shares = cast_shares(data.votes)
         at = np.array([EMOTIONS.index(name) for name in FER2013_EMOTIONS])
         self.fer2013 = np.where(data.fer2013_labels >= 0, at[data.fer2013_labels], -1)
         self.ferplus = {
@@ -158,31 +159,35 @@ class Truth:
         return {**brief, "kl_divergence_to_votes": self._mean_divergence(probabilities)}
 
     def _divergence(self, probabilities: NDArray[np.float32]) -> dict[str, Any]:
-        known = self.shares.sum(axis=1) > 0
-        shares, found = self.shares[known], probabilities[known]
+        """Return the divergence from the votes, without single ones and as they were cast."""
+        known = self.cast_shares.sum(axis=1) > 0  # the same faces with and without single votes
+        found, new = probabilities[known], self.is_new[known]
         return {
             "kl_divergence_n": int(known.sum()),
-            "kl_divergence_to_votes": self._mean_divergence(probabilities),
-            "kl_divergence_to_votes_interval_95": [
-                round(value, 4)
-                for value in bootstrap_interval(
-                    lambda drawn: kl_divergence(shares[drawn], found[drawn]), len(shares)
-                )
-            ],
-            "kl_divergence_to_votes_without_duplicates": self._mean_divergence(
-                probabilities, known & self.is_new
-            ),
-            "kl_divergence_to_all_votes": round(
-                kl_divergence(self.all_shares[known], probabilities[known]), 4
-            ),
+            **_divergence_from(self.shares[known], found, new, KL_WITHOUT_SINGLE_VOTES),
+            **_divergence_from(self.cast_shares[known], found, new, KL_TO_CAST_VOTES),
         }
 
-    def _mean_divergence(
-        self, probabilities: NDArray[np.floating], rows: NDArray[np.bool_] | None = None
-    ) -> float:
+    def _mean_divergence(self, probabilities: NDArray[np.floating]) -> float:
         """Return the divergence from the votes, single ones dropped as noise."""
-        rows = self.shares.sum(axis=1) > 0 if rows is None else rows
-        return round(kl_divergence(self.shares[rows], probabilities[rows]), 4)
+        known = self.shares.sum(axis=1) > 0
+        return round(kl_divergence(self.shares[known], probabilities[known]), 4)
+
+
+def _divergence_from(
+    shares: NDArray[np.float32],
+    found: NDArray[np.float32],
+    is_new: NDArray[np.bool_],
+    name: str,
+) -> dict[str, Any]:
+    interval = bootstrap_interval(
+        lambda drawn: kl_divergence(shares[drawn], found[drawn]), len(shares)
+    )
+    return {
+        name: round(kl_divergence(shares, found), 4),
+        f"{name}_interval_95": [round(value, 4) for value in interval],
+        f"{name}_without_duplicates": round(kl_divergence(shares[is_new], found[is_new]), 4),
+    }
 
 
 def _load_under_each_prior(name_or_path: str | Path) -> dict[str, Bundle]:
@@ -198,8 +203,9 @@ def _load_under_each_prior(name_or_path: str | Path) -> dict[str, Bundle]:
             f"expected a bundle that predicts single pictures; {default.name} remembers "
             f"({default.spec.temporal}), and FER+ has no videos"
         )
-    if FER2013_PRIOR in default.spec.priors:
-        bundles[FER2013_PRIOR] = load_bundle(name_or_path, prior=FER2013_PRIOR)
+    for prior in (VOTES_PRIOR, FER2013_PRIOR):
+        if prior in default.spec.priors:
+            bundles[prior] = load_bundle(name_or_path, prior=prior)
     return bundles
 
 

@@ -22,6 +22,7 @@ from emotrace.bundle_spec import (
 )
 from emotrace.datasets.ferplus import (
     argmax_labels,
+    cast_shares,
     load_ferplus,
     majority_labels,
     vote_shares,
@@ -207,6 +208,7 @@ def _validation(split: FerPlusSplit, logits: dict[str, NDArray[np.float32]]) -> 
     return Validation(
         logits=logits,
         vote_shares=vote_shares(split.votes),
+        cast_shares=cast_shares(split.votes),
         majority=majority_labels(split.votes),
         argmax=argmax_labels(split.votes),
         fer2013=np.where(split.fer2013_labels >= 0, at[split.fer2013_labels], -1),

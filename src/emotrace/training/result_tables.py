@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from emotrace.labels import EMOTIONS
-from emotrace.training.calibration import FER2013_PRIOR
-from emotrace.training.measures import COST_MEASURES, MEASURES
+from emotrace.training.calibration import FER2013_PRIOR, VOTES_PRIOR
+from emotrace.training.measures import (
+    COST_MEASURES,
+    KL_TO_CAST_VOTES,
+    KL_WITHOUT_SINGLE_VOTES,
+    MEASURES,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,14 +85,7 @@ def plain_facts(results: Results) -> list[str]:
         f"onnxruntime thread, {speed['processor']}; a tenth took under "
         f"{speed['milliseconds_tenth']:.2f} ms)"
     )
-    votes = results["priors"]["training"]
-    facts.append(
-        f"divergence from the votes (KL, nats, n = {votes['kl_divergence_n']:,}, training prior): "
-        f"{votes['kl_divergence_to_votes']:.3f}; "
-        f"{votes['kl_divergence_to_votes_before_temperature']:.3f} before the temperature that "
-        "makes the confidence the chance of being right; "
-        f"{votes['kl_divergence_to_all_votes']:.3f} with single votes counted too"
-    )
+    facts.append(_divergence_fact(results["priors"]))
     if results["uncertain"] is not None:
         kept = results["uncertain"]["argmax"]
         right = "" if kept["accuracy"] is None else f", {kept['accuracy']:.1%} of them right"
@@ -102,6 +100,22 @@ def plain_facts(results: Results) -> list[str]:
             f"{found['n']:,} faces are rejected"
         )
     return facts
+
+
+def _divergence_fact(priors: Mapping[str, Any]) -> str:
+    trained = priors["training"]
+    fact = (
+        f"divergence from the votes (KL, nats, n = {trained['kl_divergence_n']:,}), single votes "
+        f"dropped as noise, training prior: {trained[KL_WITHOUT_SINGLE_VOTES]:.3f}; "
+        f"{trained['kl_divergence_to_votes_before_temperature']:.3f} before the temperature that "
+        "makes the confidence the chance of being right"
+    )
+    if VOTES_PRIOR in priors:
+        fact += (
+            f"; all votes as they were cast, prior {VOTES_PRIOR}: "
+            f"{priors[VOTES_PRIOR][KL_TO_CAST_VOTES]:.3f}"
+        )
+    return fact
 
 
 def measures_table(results: Results) -> ResultTable:
@@ -141,7 +155,7 @@ def scores_table(results: Results) -> ResultTable:
     for protocol, title in PROTOCOLS.items():
         for prior, of_prior in results["priors"].items():
             # What FER2013's label would be is no answer to what FER+'s annotators said.
-            if prior == FER2013_PRIOR and protocol != "fer2013":
+            if prior == VOTES_PRIOR or (prior == FER2013_PRIOR and protocol != "fer2013"):
                 continue
             score = of_prior[protocol]
             rows.append(
@@ -172,6 +186,8 @@ def recall_table(results: Results, *, without_duplicates: bool = False) -> Resul
     rows = []
     counts: dict[str, int] = {}
     for prior, of_prior in results["priors"].items():
+        if prior == VOTES_PRIOR:
+            continue
         protocol = "fer2013" if prior == FER2013_PRIOR else "majority"
         score = of_prior[protocol]
         score = score["without_duplicates"] if without_duplicates else score
@@ -194,7 +210,7 @@ def precision_table(results: Results) -> ResultTable:
     """Return how many of the faces that are called an expression are of it, on FER+ (majority)."""
     rows = []
     for prior, of_prior in results["priors"].items():
-        if prior == FER2013_PRIOR:
+        if prior in {FER2013_PRIOR, VOTES_PRIOR}:
             continue
         matrix = of_prior["majority"]["confusion_matrix"]
         called = {name: sum(row[name] for row in matrix.values()) for name in EMOTIONS}
@@ -233,7 +249,9 @@ def flips_table(results: Results) -> ResultTable:
     rows = []
     for protocol, title in PROTOCOLS.items():
         for prior, of_prior in results["with_flips"].items():
-            if (prior == FER2013_PRIOR) != (protocol == "fer2013") or prior == "uniform":
+            if prior in {"uniform", VOTES_PRIOR}:
+                continue
+            if (prior == FER2013_PRIOR) != (protocol == "fer2013"):
                 continue
             score, plain = of_prior[protocol], results["priors"][prior][protocol]
             gain = 100 * (score["accuracy"] - plain["accuracy"])
