@@ -109,7 +109,8 @@ def test_a_bundle_without_the_optional_fields_is_scored_all_the_same(
     older = dataclasses.replace(
         read_spec(folder), temperatures={}, face_threshold=None, uncertain_threshold=None
     )
-    priors = {name: shares for name, shares in older.priors.items() if name != "fer2013"}
+    later = ("votes", "fer2013")
+    priors = {name: shares for name, shares in older.priors.items() if name not in later}
     older = dataclasses.replace(older, priors=priors, results={})
     (folder / SPEC_FILE).write_text(json.dumps(spec_to_json(older)))
     results = evaluate_ferplus(folder, faces)

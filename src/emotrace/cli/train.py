@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TRAINING_PACKAGES = frozenset(
     {"torch", "torchvision", "lightning", "timm", "torchmetrics", "sklearn", "tensorboard"}
-    | {"onnx", "onnxscript", "PIL", "matplotlib"}
+    | {"onnx", "onnxscript", "PIL"}
 )
 """What the extra `train` of pyproject.toml brings, by import name."""
 
