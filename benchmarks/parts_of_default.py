@@ -4,8 +4,9 @@
 
 Scores the averaged weights and the last ones, each label set's output and their mixture, and a
 picture together with its mirror image: accuracy under the training prior, average recall under the
-prior that the installed default bundle has as `default`. Prints Markdown.
-`ablation_of_default.py` trains without an ingredient; this takes a trained run apart.
+default one. Temperatures, the bias and the default prior are fitted for the averaged and for the
+last weights as an export does it, on these very faces. Prints Markdown. `ablation_of_default.py`
+trains without an ingredient; this takes a trained run apart.
 """
 
 from __future__ import annotations
@@ -13,19 +14,27 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from emotrace import load_bundle
-from emotrace.datasets.ferplus import load_ferplus, majority_labels, vote_shares
-from emotrace.labels import EMOTIONS, FER2013_EMOTIONS
+from emotrace.bundle import mix_expressions
+from emotrace.datasets.ferplus import load_ferplus
+from emotrace.labels import EMOTIONS
 from emotrace.metrics import accuracy, unweighted_average_recall
 from emotrace.models.compact import CompactNet
+from emotrace.training.calibration import calibrate, with_weights
+from emotrace.training.default_onnx import FER2013_OUTPUT, FERPLUS_OUTPUT
+from emotrace.training.export import as_validation, training_shares
 from emotrace.training.fit import LAST_CHECKPOINT
 from emotrace.training.recipe_record import recipe_from_record
 
-Logits = tuple[np.ndarray, np.ndarray]
+if TYPE_CHECKING:
+    from emotrace.bundle_spec import BundleSpec
+
+Logits = dict[str, np.ndarray]
 
 
 def main() -> None:
@@ -39,12 +48,8 @@ def main() -> None:
         arguments.run / "checkpoints" / LAST_CHECKPOINT, map_location="cpu", weights_only=True
     )["state_dict"]
     split = load_ferplus(arguments.data, "validation")
-    shares = vote_shares(load_ferplus(arguments.data, "train").votes).sum(axis=0)
-    natural_prior = np.log(shares / shares.sum())
-    default_prior = np.log(load_bundle("default").spec.priors["default"])
-    truth = majority_labels(split.votes)
+    shares = training_shares(load_ferplus(arguments.data, "train"))
     images = torch.from_numpy(split.images)[:, None].float() / 255
-    at = [EMOTIONS.index(name) for name in FER2013_EMOTIONS]
 
     def logits(prefix: str, pictures: torch.Tensor) -> Logits:
         network = CompactNet(recipe.network)
@@ -53,41 +58,39 @@ def main() -> None:
         )
         with torch.inference_mode():
             found = [network.eval()(part) for part in pictures.split(256)]
-        return (
-            torch.cat([part.ferplus_logits for part in found]).numpy(),
-            torch.cat([part.fer2013_logits for part in found]).numpy(),
-        )
+        return {
+            FERPLUS_OUTPUT: torch.cat([part.ferplus_logits for part in found]).numpy(),
+            FER2013_OUTPUT: torch.cat([part.fer2013_logits for part in found]).numpy(),
+        }
 
-    def softmax(values: np.ndarray) -> np.ndarray:
-        raised = np.exp(values - values.max(axis=1, keepdims=True))
-        return raised / raised.sum(axis=1, keepdims=True)
+    def fitted(found: Logits) -> BundleSpec:
+        return calibrate(load_bundle("default").spec, as_validation(split, found), shares)[0]
 
-    def mix(found: Logits, log_prior: np.ndarray, share: float) -> np.ndarray:
-        first = softmax(found[0] + log_prior)
-        second = np.zeros_like(first)
-        second[:, at] = softmax(found[1] + log_prior[at]) * first[:, at].sum(axis=1, keepdims=True)
-        second[:, EMOTIONS.index("contempt")] = first[:, EMOTIONS.index("contempt")]
-        return share * first + (1 - share) * second
+    def say(spec: BundleSpec, found: Logits, prior: str, ferplus_share: float) -> np.ndarray:
+        alone = with_weights(spec, {prior: ferplus_share})
+        return mix_expressions(alone, found, np.log(np.asarray(spec.priors[prior])), prior)
 
     averaged = logits("averaged.module.", images)
     mirrored = logits("averaged.module.", images.flip(-1))
     last = logits("network.", images)
+    spec, spec_last = fitted(averaged), fitted(last)
     rows = {
-        "FER+ output, averaged weights": lambda prior: mix(averaged, prior, 1.0),
-        "FER+ output, last weights": lambda prior: mix(last, prior, 1.0),
-        "FER2013 output, averaged weights": lambda prior: mix(averaged, prior, 0.0),
-        "both outputs, half and half": lambda prior: mix(averaged, prior, 0.5),
+        "FER+ output, averaged weights": lambda prior: say(spec, averaged, prior, 1.0),
+        "FER+ output, last weights": lambda prior: say(spec_last, last, prior, 1.0),
+        "FER2013 output, averaged weights": lambda prior: say(spec, averaged, prior, 0.0),
+        "both outputs, half and half": lambda prior: say(spec, averaged, prior, 0.5),
         "both, with the mirror image": lambda prior: (
-            mix(averaged, prior, 0.5) + mix(mirrored, prior, 0.5)
+            say(spec, averaged, prior, 0.5) + say(spec, mirrored, prior, 0.5)
         ),
     }
+    truth = as_validation(split, averaged).majority
     known = truth >= 0
     print(f"FER+ validation, majority protocol, n = {known.sum():,}\n")
     print("| part | accuracy, training prior | average recall, default prior |")
     print("|---|---|---|")
     for name, probabilities in rows.items():
-        natural = probabilities(natural_prior)[known].argmax(axis=1)
-        tempered = probabilities(default_prior)[known].argmax(axis=1)
+        natural = probabilities("training")[known].argmax(axis=1)
+        tempered = probabilities("default")[known].argmax(axis=1)
         recall = unweighted_average_recall(truth[known], tempered, len(EMOTIONS))
         print(f"| {name} | {accuracy(truth[known], natural):.1%} | {recall:.1%} |")
 

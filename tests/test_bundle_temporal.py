@@ -271,6 +271,28 @@ def test_a_bias_is_added_after_the_division_and_before_the_mixture() -> None:
     np.testing.assert_allclose(mixed, [[4 / 19, 6 / 19, 9 / 19]], rtol=1e-6)
 
 
+def test_a_bias_goes_with_the_labels_of_its_output_whatever_their_order() -> None:
+    first = dataclasses.replace(
+        PLAIN, name="one", labels=("a", "b", "c"), temperature=1.0, weights={"custom": 0.0}
+    )
+    second = dataclasses.replace(
+        first, name="two", labels=("c", "a"), bias=(np.log(3), 0.0), weights={"custom": 1.0}
+    )
+    spec = make_spec(
+        None,
+        labels=("a", "b", "c"),
+        expression_outputs=(first, second),
+        priors={"training": (1, 1, 2)},
+    )
+    logits = {"one": np.zeros((1, 3), np.float32), "two": np.zeros((1, 2), np.float32)}
+    # Plain logits: under the training prior the network's own softmax, with the bias.
+    mixed = mix_expressions(spec, logits, np.log(np.array([0.25, 0.25, 0.5])), "training")
+    np.testing.assert_allclose(mixed, [[(2 / 3) / 4, 1 / 3, (2 / 3) * 3 / 4]], rtol=1e-6)
+    even = mix_expressions(spec, logits, np.log(np.full(3, 1 / 3)), "uniform")
+    b = 0.4  # of the first, with the shares taken out: 1, 1 and 1 / 2
+    np.testing.assert_allclose(even, [[(1 - b) * 2 / 5, b, (1 - b) * 3 / 5]], rtol=1e-6)
+
+
 def test_a_spec_keeps_its_bias_and_says_that_older_versions_cannot_read_it(tmp_path: Path) -> None:
     folder = image_bundle(tmp_path / "made")
     plain = read_spec(folder)

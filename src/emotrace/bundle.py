@@ -1,8 +1,9 @@
 """Bundles: a model with its spec and its card; how pixels become predictions.
 
 A bundle holds no pickles and no code. `spec.json` states everything that turns a face crop into
-probabilities: the crop's geometry, size and colour, the model's outputs, their temperatures, and
-the priors. This module is the one place that applies it, in training's evaluation as in `analyze`.
+probabilities: the crop's geometry, size and colour, the model's outputs, their temperatures and
+biases, and the priors. This module is the one place that applies it, in training's evaluation as in
+`analyze`.
 
 How common each expression is taken to be is a visible setting: see `emotrace.bundle_prior`.
 """
@@ -18,6 +19,7 @@ import cv2
 import numpy as np
 
 from emotrace.bundle_memory import RecurrentSpec
+from emotrace.bundle_outputs import VOTES_PRIOR
 from emotrace.bundle_prior import (
     AS_TRAINED,
     PriorChoice,
@@ -97,6 +99,14 @@ class Bundle:
     def labels(self) -> tuple[str, ...]:
         """Names of the probabilities' columns, in order."""
         return self.spec.labels
+
+    @property
+    def uncertain_threshold(self) -> float | None:
+        """Confidence below which a prediction is uncertain; None where that cannot be said.
+
+        Under the prior `votes` it cannot: the confidence is then a share of annotators.
+        """
+        return None if self.prior_name == VOTES_PRIOR else self.spec.uncertain_threshold
 
     @property
     def hash(self) -> str:
@@ -242,7 +252,7 @@ class Bundle:
             "training_data": self.spec.training_data,
             "licence": self.spec.licence,
             "face_threshold": self.spec.face_threshold,
-            "uncertain_threshold": self.spec.uncertain_threshold,
+            "uncertain_threshold": self.uncertain_threshold,
         }
 
     def _prepare(self, image: NDArray[np.uint8], position: int) -> NDArray[np.float32]:

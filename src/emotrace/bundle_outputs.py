@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 TRAINING_PRIOR: Final = "training"
 """The prior that holds the labels' shares in the training data."""
+VOTES_PRIOR: Final = "votes"
+"""Prior under which probabilities are shares of annotators, and the confidence is no chance of
+being right."""
 
 OutputKind = Literal["categorical", "multi_label", "continuous"]
 

@@ -8,9 +8,9 @@ best on more of the same), `uniform` (best average recall), `default` (the bundl
 one), or your own shares.
 
 *Plain* logits, as ordinary training gives them, contain the training data's shares: softmax(z /
-temperature) is the answer under the prior `training`. They become balanced ones when the logarithm
-of those shares is taken away. Where nobody knows the shares, the bundle has but one prior, its own
-(`AS_TRAINED`).
+temperature + bias) is the answer under the prior `training`. They become balanced ones when the
+logarithm of those shares is taken away. Where nobody knows the shares, the bundle has but one
+prior, its own (`AS_TRAINED`).
 
 With several expression outputs (label sets) their probabilities are mixed by the weights that the
 spec states for the prior, and the mixture gets a temperature of its own
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from emotrace.bundle_spec import BundleSpec
 
 PriorChoice = str | Mapping[str, float]
-"""`training`, `default`, `uniform`, or a share for every label."""
+"""`training`, `default`, `uniform`, another that the bundle states (the default one: `votes`,
+`fer2013`), or a share for every label."""
 AS_TRAINED: Final = "as-trained"
 """Name of the prior of a bundle whose training data's shares nobody knows."""
 
@@ -47,7 +48,7 @@ def mix_expressions(
     """Turn the logits of each expression output into one set of probabilities.
 
     Args:
-        spec: Names the outputs, their labels, temperatures and weights.
+        spec: Names the outputs, their labels, temperatures, biases and weights.
         logits: By output name, `(n, labels of that output)`.
         log_prior: `(labels,)`.
         prior_name: Chooses the weights.

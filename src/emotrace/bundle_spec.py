@@ -79,7 +79,7 @@ class BundleSpec:
     temperatures: dict[str, float] = field(default_factory=dict)
     """Of the mixture, by prior name: its probabilities are raised to 1 / temperature and scaled to
     sum to 1. Changes no top label; fitted on validation so that the confidence is the probability
-    of being right."""
+    of being right, but under `votes`, where the probabilities are shares of annotators."""
     face_threshold: float | None = None
     """`analyze` rejects a face whose face probability, over the track's last moments, is below it
     (`emotrace.analysis.rejection`); None where nothing is to be rejected."""

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -14,6 +16,8 @@ from emotrace.analysis.outcomes import BATCH_FILE, InputOutcome
 from emotrace.analysis.pipeline import Progress
 from emotrace.analysis.post_processing import AffectPostProcessing, PostProcessing
 from emotrace.analysis.settings import AnalysisSettings
+from emotrace.bundle import load_bundle
+from emotrace.bundle_spec import SPEC_FILE
 from emotrace.errors import OutputError
 from tests.analysis.media import write_clip
 
@@ -87,6 +91,28 @@ def test_what_is_done_is_skipped_until_something_changes(tmp_path: Path) -> None
     assert status(prior="uniform", overwrite=True) == "done"
     os.utime(clip, ns=(1, 1))
     assert status(prior="uniform") == "done"
+
+
+def test_another_calibration_of_the_same_model_is_something_that_changes(tmp_path: Path) -> None:
+    clip, folder = write_clip(tmp_path / "a.mp4"), tmp_path / "mine"
+    shutil.copytree(load_bundle().folder, folder)
+    spec = json.loads((folder / SPEC_FILE).read_text())
+
+    def status(**more: Any) -> str:
+        report = analyze_inputs([clip], tmp_path / "out", settings=HAAR, bundle=str(folder), **more)
+        return report.outcomes[0].status
+
+    assert status() == "done"
+    spec["results"]["said"] = "what was measured changes no prediction"
+    (folder / SPEC_FILE).write_text(json.dumps(spec))
+    assert status() == "skipped"
+    spec["expression_outputs"][0]["bias"] = dict.fromkeys(spec["labels"], 0.1)
+    (folder / SPEC_FILE).write_text(json.dumps(spec))
+    assert status() == "done"
+    assert status() == "skipped"
+    # The shares of `uniform`, but with the temperature of one's own shares.
+    assert status(prior="uniform") == "done"
+    assert status(prior=dict.fromkeys(spec["labels"], 1.0)) == "done"
 
 
 def test_a_run_that_was_killed_is_taken_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from emotrace.analysis.post_processing import AffectPostProcessing, PostProcessi
 from emotrace.analysis.segments import SegmentSettings
 from emotrace.analysis.settings import AnalysisSettings
 from emotrace.analysis.smoothing import SmoothingSettings
+from emotrace.bundle import load_bundle
 from emotrace.cli import analyze
 from emotrace.cli.analyze_display import summary_lines, vote_lines
 from emotrace.errors import UsageError
@@ -196,9 +197,13 @@ def test_the_vote_lists_the_longest_seen_faces_first() -> None:
     assert vote_lines(summary(), "sum") == []
 
 
-def test_fer2013s_prior_can_be_asked_for(call: Call, library: Library) -> None:
-    assert call("analyze", "a.mp4", "--prior", "fer2013").code == 0
-    assert library.called["prior"] == "fer2013"
+@pytest.mark.parametrize("name", analyze.PRIOR_NAMES)
+def test_every_prior_that_help_names_can_be_asked_of_the_default_bundle(
+    name: str, call: Call, library: Library
+) -> None:
+    assert call("analyze", "a.mp4", "--prior", name).code == 0
+    assert library.called["prior"] == name
+    assert load_bundle(prior=name).prior_name == name
 
 
 def test_help_states_the_true_default_of_smoothing(call: Call) -> None:

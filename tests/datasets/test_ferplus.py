@@ -15,6 +15,7 @@ from emotrace.datasets.ferplus import (
     VOTE_NAMES,
     SplitName,
     argmax_labels,
+    cast_shares,
     duplicate_mask,
     find_ferplus,
     load_ferplus,
@@ -79,6 +80,19 @@ def test_shares_are_those_of_the_votes_without_the_noise(rows: list[list[int]]) 
             assert not share.any()
         else:
             np.testing.assert_allclose(share, np.array(kept) / sum(kept), rtol=1e-6)
+
+
+def test_shares_as_cast_keep_single_votes_and_leave_out_what_is_no_expression() -> None:
+    votes = np.zeros((3, 10), np.int64)
+    votes[0, [0, 4, 5, 8]] = 1, 4, 3, 2
+    votes[1, [2, 9]] = 1, 9
+    votes[2, [8, 9]] = 5, 5
+    shares = cast_shares(votes)
+    assert shares.dtype == np.float32
+    np.testing.assert_allclose(shares[0], np.array([1, 0, 0, 0, 4, 3, 0, 0]) / 8, rtol=1e-6)
+    np.testing.assert_allclose(shares[1], np.eye(8)[2])
+    assert not shares[2].any()
+    np.testing.assert_array_equal(shares.sum(axis=1) > 0, vote_shares(votes).sum(axis=1) > 0)
 
 
 def test_not_face_shares_count_all_ten_columns() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotrace.bundle import mix_expressions
+from emotrace.bundle_outputs import VOTES_PRIOR
 from emotrace.bundle_spec import BundleSpec, ExpressionOutput
 from emotrace.faces.crop import CropGeometry
 from emotrace.labels import EMOTIONS, FER2013_EMOTIONS
@@ -20,7 +21,6 @@ from emotrace.training.calibration import (
     FER2013_PRIOR,
     MIXTURE_WEIGHTS,
     PRIOR_POWERS,
-    VOTES_PRIOR,
     TrainingShares,
     Validation,
     calibrate,
@@ -350,8 +350,21 @@ def test_under_the_prior_votes_the_probabilities_are_the_shares_of_all_votes() -
     assert apart[VOTES_PRIOR] < 0.5 * min(v for name, v in apart.items() if name != VOTES_PRIOR)
     first, second = spec.expression_outputs
     assert (first.weights[VOTES_PRIOR], second.weights[VOTES_PRIOR]) == (1, 0)
+    by_hand = data.logits["a"] / first.temperature + np.array(first.bias)
+    by_hand += np.log(np.array(spec.priors[VOTES_PRIOR]))
+    temperature = spec.temperatures[VOTES_PRIOR]
+    assert temperature > 1.1  # the votes that err at random are softer
+    np.testing.assert_allclose(said, softmax(by_hand / temperature), atol=1e-5)
     assert VOTES_PRIOR not in found["temperatures"]  # those make the confidence the chance to hit
-    assert 0.3 <= spec.temperatures[VOTES_PRIOR] <= 3
+
+
+def test_biases_are_given_to_the_outputs_that_are_asked_for() -> None:
+    data, shares = make_faces(500)
+    for biased in ((False, False), (True, False), (True, True)):
+        spec, _ = calibrate(make_spec(), data, shares, biased=biased)
+        outputs = spec.expression_outputs
+        assert tuple(len(output.bias) for output in outputs) == (8 * biased[0], 7 * biased[1])
+        assert np.isfinite(predict(spec, data, VOTES_PRIOR)).all()
 
 
 def test_under_fer2013s_prior_its_output_answers_alone(

@@ -63,7 +63,7 @@ def test_every_measure_is_found_with_and_without_duplicates(full_results: Result
     assert row[4] == f"{100 * apart:.1f}"
     assert row[5:] == ("74", "80")
     for name, prior, key in (
-        ("KL to the votes, single ones dropped, nats", "training", "kl_divergence_to_votes"),
+        ("KL to votes, no single ones", "training", "kl_divergence_to_votes"),
         ("KL to the votes as cast, nats", "votes", "kl_divergence_to_cast_votes"),
     ):
         row, score = rows[name, prior], scores[prior]
@@ -85,7 +85,20 @@ def test_a_bundle_without_the_later_priors_is_judged_by_those_that_come_nearest(
         if stands_in is not None:
             other = dataclasses.replace(measure, prior=stands_in)
             assert (value, interval) == (other.of(full_results), other.interval_of(full_results))
+            assert measure.prior_in(results) == stands_in
         assert value is not None
+    named = {(row[0], row[1]) for row in measures_table(results).rows}
+    assert ("KL to the votes as cast, nats", "training") in named
+    assert "as they were cast" not in " ".join(plain_facts(results))
+
+
+def test_shares_of_annotators_are_no_answer_to_be_right_with(full_results: Results) -> None:
+    assert "votes" in full_results["priors"]
+    for table in all_tables(full_results):
+        if table.title != "What it is judged by":
+            assert all("votes" not in row for row in table.rows), table.title
+    found = full_results["priors"]["votes"]["kl_divergence_to_cast_votes"]
+    assert f"prior votes: {found:.3f}" in " ".join(plain_facts(full_results))
 
 
 def test_costs_stand_beside_what_was_allowed(full_results: Results) -> None:

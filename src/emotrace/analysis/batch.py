@@ -48,6 +48,7 @@ from emotrace.analysis.tables import (
 )
 from emotrace.analysis.thumbnails import take_thumbnails
 from emotrace.bundle import DEFAULT_BUNDLE, Bundle, PriorChoice, load_bundle
+from emotrace.bundle_spec import spec_to_json
 from emotrace.errors import EmotraceError, InputError, OutputError
 from emotrace.faces import choose_detector
 from emotrace.storage import atomic_path, ensure_folder, remove_abandoned_partials
@@ -269,7 +270,7 @@ class _Runner:
                         AnnotatedVideoSink(
                             folder,
                             source=analysis.path,
-                            uncertain_below=self.bundle.spec.uncertain_threshold,
+                            uncertain_below=self.bundle.uncertain_threshold,
                         )
                     )
                     frames = stack.enter_context(closing(analysis.frames_and_results()))
@@ -330,12 +331,14 @@ class _Runner:
             "bytes": state.st_size,
             "changed_ns": state.st_mtime_ns,
             "bundle": self.bundle.hash,
-            "prior": [round(float(share), 9) for share in self.bundle.prior],
+            # All that makes predictions of the model's outputs; what was measured makes none.
+            "spec": {k: v for k, v in spec_to_json(self.bundle.spec).items() if k != "results"},
+            "prior": self.bundle.prior_name,
+            "prior_shares": [round(float(share), 9) for share in self.bundle.prior],
             "detector": self.choice.detector.name,
             "detect_every": self.settings.detect_every,
             "search_every": self.settings.search_every,
             "keep_rejected": self.settings.keep_rejected,
-            "thresholds": [self.bundle.spec.face_threshold, self.bundle.spec.uncertain_threshold],
             "segmentation": asdict(self.settings.segmentation),
             "baseline": self.settings.baseline and asdict(self.settings.baseline),
             "post_processing": processing and processing.to_json(),

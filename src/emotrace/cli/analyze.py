@@ -81,8 +81,8 @@ class _ModelArguments:
     bundle: Annotated[str, tyro.conf.arg(metavar="NAME|PATH")] = "default"
     """Model: a name in `emotrace bundles list`, or a bundle's folder."""
     prior: Annotated[str, tyro.conf.arg(metavar="PRIOR")] = "default"
-    """How common each is: default, training, uniform, votes, fer2013 or
-    "anger=0.1,contempt=..."."""
+    """How common each is: default, training, uniform, "anger=0.1,contempt=...";
+    where the bundle has them, votes and fer2013."""
     keep_rejected: Switch = False
     """Keep what the model takes for no face; summary.json counts it."""
     smoothing: Annotated[

@@ -239,6 +239,7 @@ def _show_table(specs: Mapping[Path, BundleSpec]) -> None:
 
 def _show_info(bundle: Bundle) -> None:
     from emotrace.bundle_memory import describe_memory
+    from emotrace.bundle_outputs import VOTES_PRIOR
 
     console = result_console()
     spec = bundle.spec
@@ -257,6 +258,8 @@ def _show_info(bundle: Bundle) -> None:
     ]
     facts += [(f"{item.name} (from Python)", ", ".join(item.labels)) for item in spec.other_outputs]
     for name, shares in spec.priors.items():
+        if name == VOTES_PRIOR:  # says nothing of how common each is
+            continue
         each = (f"{label} {share:.1%}" for label, share in zip(spec.labels, shares, strict=True))
         facts.append((f"prior {name}", ", ".join(each)))
     width = max(len(name) for name, _ in facts)

@@ -2,12 +2,13 @@
 
 Plain numpy on logits that are computed once. The test split is never looked at here.
 
-**Two temperatures, two questions.** Each output has one, fitted to the annotators' votes: their
-shares are softer than any one answer. But a user reads the confidence as "how likely is the label
-to be right", and right means: what most annotators said. A probability that fits the shares is too
-low for that (0.70 where 82 % are right), and mixing two outputs lowers it further. So the mixture
-has a temperature of its own for each prior, fitted to the most chosen emotion of *every* validation
-face, those included on which the annotators disagree. It changes no label.
+**Two temperatures, two questions.** Each output has one, that of the FER+ output fitted to the
+annotators' votes: their shares are softer than any one answer. But a user reads the confidence as
+"how likely is the label to be right", and right means: what most annotators said. A probability
+that fits the shares is too low for that (0.70 where 82 % are right), and mixing two outputs lowers
+it further. So the mixture has a temperature of its own for each prior, fitted to the most chosen
+emotion of *every* validation face, those included on which the annotators disagree. It changes no
+label.
 
 **A bias.** Balanced logits should say what a picture shows as if all expressions were equally
 common. What training leaves of that is uneven (sampling, teachers, the averaging of labels), and a
@@ -17,7 +18,8 @@ gets a bias together with its temperature: bias-corrected temperature scaling (A
 (docs/decisions/0012).
 
 **The prior `votes`** answers another question than all others: not which expression most
-annotators chose, but what share of the ten chose each, single votes included.
+annotators chose, but what share of those who chose one of the eight chose each, single votes
+included.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from emotrace.bundle import mix_expressions
+from emotrace.bundle_outputs import VOTES_PRIOR
 from emotrace.bundle_prior import softmax
 from emotrace.labels import FER2013_EMOTIONS
 from emotrace.metrics import (
@@ -58,9 +61,6 @@ MIXTURE_WEIGHTS: Final = (1.0, 0.75, 0.5)
 """Shares of the FER+ output that are tried; the FER2013 output has the rest."""
 FER2013_PRIOR: Final = "fer2013"
 """Prior under which the FER2013 output answers alone: what that data set's label would say."""
-VOTES_PRIOR: Final = "votes"
-"""Prior under which the probabilities are the shares of the annotators' votes, as they were cast.
-"""
 LEAST_SHARE: Final = 1e-9
 """Of an expression in a prior, as in `emotrace.bundle`: not 0, whose logarithm makes NaN."""
 _MOST_TURNS: Final = 40
@@ -97,15 +97,21 @@ class TrainingShares:
 
 
 def calibrate(
-    spec: BundleSpec, data: Validation, shares: TrainingShares
+    spec: BundleSpec,
+    data: Validation,
+    shares: TrainingShares,
+    *,
+    biased: tuple[bool, bool] = (True, False),
 ) -> tuple[BundleSpec, dict[str, Any]]:
     """Fit everything that turns a trained network's logits into a bundle's predictions.
 
     Args:
         spec: With the FER+ output first and the FER2013 output second; their temperatures and
-            weights, the first one's bias, the priors and the thresholds are set here.
+            weights, biases, the priors and the thresholds are set here.
         data: The validation split.
         shares: Of the training split.
+        biased: Which of the two outputs get a bias; the FER2013 one gained nothing by it
+            (docs/decisions/0012).
 
     Returns:
         The spec, and what was found on the way, ready for JSON: a row per prior power tried
@@ -118,7 +124,7 @@ def calibrate(
     prior_2013 = np.maximum(shares.fer2013, LEAST_SHARE)
     # Of a spec that was calibrated before, nothing must linger.
     spec = replace(spec, temperatures={}, uncertain_threshold=None)
-    spec = _fit_outputs(spec, data, prior, prior_2013)
+    spec = _fit_outputs(spec, data, (prior, prior_2013), biased)
     # Elsewhere than on FER+'s own faces neither label set is the truth: half and half.
     halves = dict.fromkeys(("default", "uniform", "custom"), 0.5)
     spec = with_weights(spec, {"training": 1.0, VOTES_PRIOR: 1.0, FER2013_PRIOR: 0.0, **halves})
@@ -149,36 +155,34 @@ def calibrate(
 def _fit_outputs(
     spec: BundleSpec,
     data: Validation,
-    prior: NDArray[np.floating],
-    prior_2013: NDArray[np.floating],
+    priors: tuple[NDArray[np.floating], NDArray[np.floating]],
+    biased: tuple[bool, bool],
 ) -> BundleSpec:
-    """Set each output's temperature: the FER+ one's to the votes, the other's to its labels.
-
-    The FER+ one gets its bias too; one for the other gained nothing (docs/decisions/0012).
-    """
+    """Fit the FER+ output to the votes, the other to its labels: temperatures and biases."""
     first, second = spec.expression_outputs
     known = data.vote_shares.sum(axis=1) > 0
     labelled = data.fer2013 >= 0
     at = [spec.labels.index(name) for name in second.labels]
     one_hot = np.eye(len(spec.labels))[data.fer2013[labelled]][:, at]
-    temperature, bias = fit_temperature_and_bias(
-        data.logits[first.name][known], data.vote_shares[known], np.log(prior)
-    )
-    theirs = fit_temperature(data.logits[second.name][labelled], one_hot, np.log(prior_2013))
-    return replace(
-        spec,
-        expression_outputs=(
-            replace(first, temperature=temperature, bias=tuple(map(float, bias))),
-            replace(second, temperature=theirs, bias=()),
-        ),
-    )
+    truths = (data.vote_shares[known], one_hot)
+    logits = (data.logits[first.name][known], data.logits[second.name][labelled])
+
+    def fitted(place: int) -> ExpressionOutput:
+        output = spec.expression_outputs[place]
+        seen, truth, log_prior = logits[place], truths[place], np.log(priors[place])
+        if not biased[place]:
+            return replace(output, temperature=fit_temperature(seen, truth, log_prior), bias=())
+        temperature, bias = fit_temperature_and_bias(seen, truth, log_prior)
+        return replace(output, temperature=temperature, bias=tuple(map(float, bias)))
+
+    return replace(spec, expression_outputs=(fitted(0), fitted(1)))
 
 
 def _fit_votes(spec: BundleSpec, data: Validation) -> BundleSpec:
     """Add the prior `votes`, with its temperature: the shares of all votes that were cast."""
     first = spec.expression_outputs[0]
     known = data.cast_shares.sum(axis=1) > 0
-    scores = data.logits[first.name][known] / first.temperature + np.asarray(first.bias)
+    scores = data.logits[first.name][known] / first.temperature + np.asarray(first.bias or 0.0)
     temperature, bias = fit_temperature_and_bias(
         scores, data.cast_shares[known], np.zeros(len(spec.labels))
     )
@@ -286,15 +290,22 @@ def fit_temperature_and_bias(
     wanted /= wanted.sum()
     logits = logits.astype(np.float64)
     temperature, bias = 1.0, np.zeros(logits.shape[1])
-    for _ in range(_MOST_TURNS):
-        before = temperature
+
+    def move_bias() -> float:
+        step = np.zeros_like(bias)
         for _ in range(_BIAS_STEPS):
             predicted = softmax(logits / temperature + bias + log_prior).mean(axis=0)
             step = np.log(wanted / np.maximum(predicted, LEAST_SHARE))
-            bias += step - step.mean()
+            step -= step.mean()
+            bias[:] += step
+        return float(np.abs(step).max())
+
+    for _ in range(_MOST_TURNS):
+        before, last_step = temperature, move_bias()
         temperature = fit_temperature(logits, shares, log_prior + bias)
-        if abs(temperature - before) < _AT_REST and np.abs(step - step.mean()).max() < _AT_REST:
+        if abs(temperature - before) < _AT_REST and last_step < _AT_REST:
             break
+    move_bias()  # with the temperature that is returned
     return temperature, bias
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
-from emotrace.training.calibration import FER2013_PRIOR, VOTES_PRIOR
+from emotrace.bundle_outputs import VOTES_PRIOR
+from emotrace.training.calibration import FER2013_PRIOR
 from emotrace.training.measures import KL_TO_CAST_VOTES, KL_WITHOUT_SINGLE_VOTES
 from emotrace.training.result_tables import (
     ResultTable,
@@ -140,7 +141,9 @@ def _cast_votes(results: Mapping[str, Any]) -> str:
     if VOTES_PRIOR not in results["priors"]:
         return ""
     divergence = results["priors"][VOTES_PRIOR][KL_TO_CAST_VOTES]
-    return f" From all votes as they were cast, prior {VOTES_PRIOR}: {divergence:.3f}."
+    return (
+        f" From the votes for the eight as they were cast, prior {VOTES_PRIOR}: {divergence:.3f}."
+    )
 
 
 def _seeds(spec: BundleSpec) -> str:
@@ -185,11 +188,11 @@ def _confidence(spec: BundleSpec) -> str:
         for prior, scores in spec.results["test"]["priors"].items()
         if prior not in {FER2013_PRIOR, VOTES_PRIOR}
     )
-    text = f"""The confidence is the largest of the eight probabilities. For each prior they were
-        scaled on validation (one temperature) so that, over all faces, it is the chance that most
-        annotators chose that very expression. Expected calibration error on the test split:
-        {errors}. Nobody knows how well it holds for other cameras and people than FER's: take it
-        for an order rather than a promise there."""
+    text = f"""The confidence is the largest of the eight probabilities. For each prior but
+        `{VOTES_PRIOR}` they were scaled on validation (one temperature) so that, over all faces, it
+        is the chance that most annotators chose that very expression. Expected calibration error on
+        the test split: {errors}. Nobody knows how well it holds for other cameras and people than
+        FER's: take it for an order rather than a promise there."""
     parts = ["## What the confidence means", _paragraph(text)]
     tested, validation = spec.results["test"].get("uncertain"), spec.results["validation"]
     if spec.uncertain_threshold is not None and tested is not None:
@@ -241,9 +244,10 @@ def _prior(spec: BundleSpec) -> str:
     if VOTES_PRIOR in spec.priors:
         parts.append(
             _paragraph(
-                f"Under `{VOTES_PRIOR}` the probabilities answer another question: what share of "
-                "FER+'s ten annotators would choose each expression, single votes included. They "
-                "are softer, and the confidence is then no chance of being right."
+                f"Under `{VOTES_PRIOR}` the probabilities answer another question: of FER+'s "
+                "annotators who would choose one of the eight, what share would choose each, "
+                "single votes included. They are softer, the confidence is then no chance of being "
+                "right, and nothing is called uncertain."
             )
         )
     return "\n\n".join(parts)
@@ -253,6 +257,7 @@ def _prior_table(spec: BundleSpec) -> str:
     rows = tuple(
         (f"`{name}`", *(f"{100 * share:.1f}" for share in shares))
         for name, shares in spec.priors.items()
+        if name != VOTES_PRIOR  # which has no say on how common anything is
     )
     return ResultTable(title="Priors", head=("prior", *spec.labels), rows=rows).to_markdown()
 

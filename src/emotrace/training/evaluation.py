@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from emotrace.bundle import CropPredictions, load_bundle
+from emotrace.bundle_outputs import VOTES_PRIOR
 from emotrace.datasets.ferplus import (
     FerPlusSplit,
     SplitName,
@@ -32,7 +33,7 @@ from emotrace.metrics import (
     recall_per_class,
     unweighted_average_recall,
 )
-from emotrace.training.calibration import FER2013_PRIOR, VOTES_PRIOR
+from emotrace.training.calibration import FER2013_PRIOR
 from emotrace.training.measures import KL_TO_CAST_VOTES, KL_WITHOUT_SINGLE_VOTES
 from emotrace.training.reliability import coverage_curve, keep_above, reliability_bins
 from emotrace.training.robustness import measure_robustness

@@ -86,9 +86,9 @@ def export_run(
 ) -> Path:
     """Make a bundle of a finished run.
 
-    Temperatures, mixture weights, priors and the `uncertain` threshold are fitted on the validation
-    split (`emotrace.training.calibration`); the test split is scored once, at the end, through the
-    finished bundle.
+    Temperatures, a bias, mixture weights, priors and the `uncertain` threshold are fitted on the
+    validation split (`emotrace.training.calibration`); the test split is scored once, at the end,
+    through the finished bundle.
 
     Args:
         run_folder: What `fit` left.
@@ -123,7 +123,7 @@ def export_run(
         _describe(name, recipe, folder / MODEL_FILE, faces=len(train), align=align),
         face_threshold=face_head.threshold if face_head is not None else None,
     )
-    spec, found = calibrate(spec, _validation(validation, logits), _training_shares(train))
+    spec, found = calibrate(spec, as_validation(validation, logits), training_shares(train))
     results: dict[str, Any] = {
         "validation": found,
         **(
@@ -203,7 +203,8 @@ def _describe(
     )
 
 
-def _validation(split: FerPlusSplit, logits: dict[str, NDArray[np.float32]]) -> Validation:
+def as_validation(split: FerPlusSplit, logits: dict[str, NDArray[np.float32]]) -> Validation:
+    """Return what `calibrate` asks of a split, with the network's logits for its faces."""
     at = np.array([EMOTIONS.index(name) for name in FER2013_EMOTIONS])
     return Validation(
         logits=logits,
@@ -215,7 +216,8 @@ def _validation(split: FerPlusSplit, logits: dict[str, NDArray[np.float32]]) -> 
     )
 
 
-def _training_shares(split: FerPlusSplit) -> TrainingShares:
+def training_shares(split: FerPlusSplit) -> TrainingShares:
+    """Return how common the expressions are in a split, by its votes and by FER2013's labels."""
     votes = vote_shares(split.votes)
     labels = split.fer2013_labels[split.fer2013_labels >= 0]
     counts = np.bincount(labels, minlength=len(FER2013_EMOTIONS))

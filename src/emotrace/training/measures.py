@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from emotrace.training.calibration import FER2013_PRIOR, VOTES_PRIOR
+from emotrace.bundle_outputs import VOTES_PRIOR
+from emotrace.training.calibration import FER2013_PRIOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,13 +54,15 @@ class Measure:
         found = _find(results, (*path, f"{last}_interval_95"))
         return None if found is None else (float(found[0]), float(found[1]))
 
+    def prior_in(self, results: Results) -> str | None:
+        """Return the prior under which it is found there: what comes nearest to its own if not."""
+        if self.prior is None or self.prior in results["priors"]:
+            return self.prior
+        return _STANDS_IN.get(self.prior, self.prior)
+
     def _path_in(self, results: Results) -> tuple[str, ...]:
-        if self.prior is None:
-            return self.path
-        prior = self.prior
-        if prior not in results["priors"]:
-            prior = _STANDS_IN.get(prior, prior)
-        return ("priors", prior, *self.path)
+        prior = self.prior_in(results)
+        return self.path if prior is None else ("priors", prior, *self.path)
 
     def show(self, value: float | None) -> str:
         """Return a value as text: per cent without the sign, or three decimals.
@@ -166,7 +169,7 @@ MEASURES: Final = (
         )
         for name, path, prior in (
             ("KL to the votes as cast, nats", KL_TO_CAST_VOTES, VOTES_PRIOR),
-            ("KL to the votes, single ones dropped, nats", KL_WITHOUT_SINGLE_VOTES, "training"),
+            ("KL to votes, no single ones", KL_WITHOUT_SINGLE_VOTES, "training"),
         )
     ),
 )

@@ -6,8 +6,9 @@ import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from emotrace.bundle_outputs import VOTES_PRIOR
 from emotrace.labels import EMOTIONS
-from emotrace.training.calibration import FER2013_PRIOR, VOTES_PRIOR
+from emotrace.training.calibration import FER2013_PRIOR
 from emotrace.training.measures import (
     COST_MEASURES,
     KL_TO_CAST_VOTES,
@@ -112,7 +113,7 @@ def _divergence_fact(priors: Mapping[str, Any]) -> str:
     )
     if VOTES_PRIOR in priors:
         fact += (
-            f"; all votes as they were cast, prior {VOTES_PRIOR}: "
+            f"; votes for the eight as they were cast, prior {VOTES_PRIOR}: "
             f"{priors[VOTES_PRIOR][KL_TO_CAST_VOTES]:.3f}"
         )
     return fact
@@ -126,7 +127,7 @@ def measures_table(results: Results) -> ResultTable:
         rows.append(
             (
                 measure.name,
-                measure.prior or "",
+                measure.prior_in(results) or "",
                 measure.show(value),
                 measure.show_interval(interval),
                 measure.show(measure.of(results, without_duplicates=True)),

@@ -61,13 +61,15 @@ def _rows(specs: Sequence[BundleSpec]) -> list[dict[str, Any]]:
         rows.append({"name": name, "prior": prior, **_spread(values), **more})
 
     for measure in MEASURES:
+        if len({measure.prior_in(spec.results["test"]) for spec in specs}) > 1:
+            continue  # of one bundle without that prior it is another number
         values = [measure.of(spec.results["test"]) for spec in specs]
         alone = [measure.of(spec.results["test"], without_duplicates=True) for spec in specs]
         more: dict[str, Any] = {"is_share": measure.is_share}
         more |= {"must": measure.must, "aim": measure.aim}
         if None not in alone:
             more["without_duplicates"] = _spread(alone)
-        add(measure.name, measure.prior or "", values, **more)
+        add(measure.name, measure.prior_in(specs[0].results["test"]) or "", values, **more)
     of_default = [spec.results["test"]["priors"]["default"]["majority"] for spec in specs]
     for name in of_default[0]["recall"]:
         values = [scores["recall"].get(name) for scores in of_default]
