@@ -1,12 +1,12 @@
-"""What a bias beside the temperature gives, on validation faces that it was not fitted to.
+"""What a bias beside the temperature would give, on validation faces that it was not fitted to.
 
     python benchmarks/bias_of_default.py ../shared/data BUNDLE ... --results benchmarks/results
 
-Five folds of FER+ validation: everything that an export fits there (temperatures, the bias, priors)
-is fitted on four of them and applied to the fifth; with no bias, with one for the FER+ output, and
-with one for each output. Accuracy and average recall, calibration error, and the divergence from
-the votes. Last, how far from ten votes a model would be that knew the shares they are drawn from:
-ten votes drawn from the bundle's own predictions, for each face.
+Five folds of FER+ validation: everything that an export fits there (temperatures, priors) is fitted
+on four of them and applied to the fifth; with no bias, as an export does it, with one for the FER+
+output, and with one for each output. Accuracy and average recall, calibration error, and the
+divergence from the votes. Last, how far from ten votes a model would be that knew the shares they
+are drawn from: ten votes drawn from the bundle's own predictions, for each face.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from emotrace.training.calibration import (
     TrainingShares,
     Validation,
     calibrate,
+    fit_temperature_and_bias,
 )
 from emotrace.training.export import as_validation, training_shares
 from emotrace.training.scoring import score_images
@@ -101,9 +102,10 @@ def measure(
     said = {prior: np.zeros((len(folds), len(EMOTIONS)), np.float32) for prior in PRIORS}
     plain = np.zeros((len(folds), len(EMOTIONS)), np.float32)
     for fold in range(FOLDS):
-        rest, held = folds != fold, folds == fold
-        fitted, _ = calibrate(spec, take(data, rest), shares, biased=biased)
-        logits = take(data, held).logits
+        rest, held = take(data, folds != fold), folds == fold
+        biases = fit_biases(spec, rest, shares, biased)
+        fitted, _ = calibrate(spec, add(rest, biases), shares)
+        logits = add(take(data, held), biases).logits
         for prior in PRIORS:
             said[prior][held] = predict(fitted, logits, prior)
         plain[held] = predict(replace(fitted, temperatures={}), logits, "training")
@@ -129,6 +131,32 @@ def measure(
     row["kl"] = kl_divergence(data.vote_shares[voted], plain[voted])
     row["kl cast"] = kl_divergence(data.cast_shares[voted], said[VOTES_PRIOR][voted])
     return row
+
+
+def fit_biases(
+    spec: BundleSpec, data: Validation, shares: TrainingShares, biased: tuple[bool, bool]
+) -> dict[str, np.ndarray]:
+    """Return what is to be added to the logits of the outputs that get a bias."""
+    first, second = spec.expression_outputs
+    voted, labelled = data.vote_shares.sum(axis=1) > 0, data.fer2013 >= 0
+    at = [spec.labels.index(name) for name in second.labels]
+    one_hot = np.eye(len(spec.labels))[data.fer2013[labelled]][:, at]
+    biases = {}
+    for is_wanted, output, known, truth, common in (
+        (biased[0], first, voted, data.vote_shares[voted], shares.ferplus),
+        (biased[1], second, labelled, one_hot, shares.fer2013),
+    ):
+        if is_wanted:
+            logits = data.logits[output.name][known]
+            temperature, bias = fit_temperature_and_bias(logits, truth, np.log(common))
+            biases[output.name] = (bias * temperature).astype(np.float32)
+    return biases
+
+
+def add(data: Validation, biases: dict[str, np.ndarray]) -> Validation:
+    """Return the faces with biases added to their logits."""
+    logits = {name: values + biases.get(name, 0) for name, values in data.logits.items()}
+    return replace(data, logits=logits)
 
 
 def take(data: Validation, rows: np.ndarray) -> Validation:

@@ -12,13 +12,7 @@ from onnx import helper
 
 from emotrace.analysis.columns import ExpressionColumns
 from emotrace.analysis.temporal import TrackPredictor
-from emotrace.bundle import (
-    AS_TRAINED,
-    PACKAGED_FOLDER,
-    CropPredictions,
-    load_bundle,
-    mix_expressions,
-)
+from emotrace.bundle import AS_TRAINED, CropPredictions, load_bundle, mix_expressions
 from emotrace.bundle_memory import RecurrentSpec, StateSpec, WindowSpec
 from emotrace.bundle_outputs import ExpressionOutput, OtherOutput
 from emotrace.bundle_spec import SPEC_FILE, read_spec, spec_to_json
@@ -128,14 +122,6 @@ def test_a_spec_that_needs_nothing_new_keeps_the_old_format() -> None:
         ),
         (lambda raw: raw["expression_outputs"][0].update(balanced="no"), "true or false, not 'no'"),
         (lambda raw: raw["expression_outputs"][0].update(start=-1), "0 or more, not -1"),
-        (
-            lambda raw: raw["expression_outputs"][0].update(bias={"anger": 1}),
-            "KeyError: 'contempt'",
-        ),
-        (
-            lambda raw: raw["expression_outputs"][0].update(bias=dict.fromkeys(EMOTIONS, "nan")),
-            "bias of .* must be numbers",
-        ),
         (lambda raw: raw.update(valence_arousal_output=None), "without valence_arousal_output"),
         (lambda raw: raw["priors"].pop("training"), "need the prior 'training'"),
         (
@@ -257,56 +243,6 @@ def test_plain_logits_give_their_own_softmax_under_the_training_prior() -> None:
     even = mix_expressions(spec, logits, np.log(np.full(3, 1 / 3)), "uniform")
     balanced = np.array([4, 1, 9]) / prior
     np.testing.assert_allclose(even, [balanced / balanced.sum()], rtol=1e-6)
-
-
-def test_a_bias_is_added_after_the_division_and_before_the_mixture() -> None:
-    output = dataclasses.replace(
-        PLAIN, labels=("a", "b", "c"), temperature=0.5, balanced=True, bias=(0.0, np.log(6), 0.0)
-    )
-    spec = make_spec(
-        None, labels=("a", "b", "c"), expression_outputs=(output,), priors={"training": (1, 1, 1)}
-    )
-    logits = {"expression": np.log(np.array([[2.0, 1.0, 3.0]], np.float32))}
-    mixed = mix_expressions(spec, logits, np.zeros(3), "training")
-    np.testing.assert_allclose(mixed, [[4 / 19, 6 / 19, 9 / 19]], rtol=1e-6)
-
-
-def test_a_bias_goes_with_the_labels_of_its_output_whatever_their_order() -> None:
-    first = dataclasses.replace(
-        PLAIN, name="one", labels=("a", "b", "c"), temperature=1.0, weights={"custom": 0.0}
-    )
-    second = dataclasses.replace(
-        first, name="two", labels=("c", "a"), bias=(np.log(3), 0.0), weights={"custom": 1.0}
-    )
-    spec = make_spec(
-        None,
-        labels=("a", "b", "c"),
-        expression_outputs=(first, second),
-        priors={"training": (1, 1, 2)},
-    )
-    logits = {"one": np.zeros((1, 3), np.float32), "two": np.zeros((1, 2), np.float32)}
-    # Plain logits: under the training prior the network's own softmax, with the bias.
-    mixed = mix_expressions(spec, logits, np.log(np.array([0.25, 0.25, 0.5])), "training")
-    np.testing.assert_allclose(mixed, [[(2 / 3) / 4, 1 / 3, (2 / 3) * 3 / 4]], rtol=1e-6)
-    even = mix_expressions(spec, logits, np.log(np.full(3, 1 / 3)), "uniform")
-    b = 0.4  # of the first, with the shares taken out: 1, 1 and 1 / 2
-    np.testing.assert_allclose(even, [[(1 - b) * 2 / 5, b, (1 - b) * 3 / 5]], rtol=1e-6)
-
-
-def test_a_spec_keeps_its_bias_and_says_that_older_versions_cannot_read_it(tmp_path: Path) -> None:
-    folder = image_bundle(tmp_path / "made")
-    plain = read_spec(folder)
-    output = plain.expression_outputs[0]
-    bias = tuple(0.1 * at for at in range(len(output.labels)))
-    outputs = (dataclasses.replace(output, bias=bias), *plain.expression_outputs[1:])
-    spec = dataclasses.replace(plain, expression_outputs=outputs)
-    (folder / SPEC_FILE).write_text(json.dumps(spec_to_json(spec)))
-    assert read_spec(folder) == spec
-    packaged = read_spec(PACKAGED_FOLDER / "default")
-    for bias, told in (((), 1), ((0.5,) * 8, 2)):
-        outputs = tuple(dataclasses.replace(item, bias=()) for item in packaged.expression_outputs)
-        outputs = (dataclasses.replace(outputs[0], bias=bias), *outputs[1:])
-        assert dataclasses.replace(packaged, expression_outputs=outputs).format == told
 
 
 def test_a_bundle_whose_training_prior_nobody_knows_takes_no_other(tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
 """Bundles: a model with its spec and its card; how pixels become predictions.
 
 A bundle holds no pickles and no code. `spec.json` states everything that turns a face crop into
-probabilities: the crop's geometry, size and colour, the model's outputs, their temperatures and
-biases, and the priors. This module is the one place that applies it, in training's evaluation as in
-`analyze`.
+probabilities: the crop's geometry, size and colour, the model's outputs, their temperatures, and
+the priors. This module is the one place that applies it, in training's evaluation as in `analyze`.
 
 How common each expression is taken to be is a visible setting: see `emotrace.bundle_prior`.
 """

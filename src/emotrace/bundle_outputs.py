@@ -36,9 +36,6 @@ class ExpressionOutput:
     balanced: bool = True
     """True: the evidence alone, as if all labels were equally common. False: plain logits, which
     contain how common each label was in training; the prior `training` takes that out."""
-    bias: tuple[float, ...] = ()
-    """Added to the logits after the division, in the order of `labels`: fitted on validation, so
-    that labels are predicted as often as they occur there. Nothing is added where it is empty."""
 
     def weight_under(self, prior_name: str) -> float:
         """Return its share in the mixture under a prior; that of `custom` where none is stated."""
@@ -72,16 +69,14 @@ def read_expression(raw: Mapping[str, Any]) -> ExpressionOutput:
     balanced = raw.get("balanced", True)
     if balanced not in (True, False):
         raise ValueError(f"balanced of {raw['name']!r} must be true or false, not {balanced!r}")
-    labels, bias = tuple(raw["labels"]), raw.get("bias", {})
     return ExpressionOutput(
         name=str(raw["name"]),
-        labels=labels,
+        labels=tuple(raw["labels"]),
         temperature=float(raw["temperature"]),
         weights={str(name): float(weight) for name, weight in raw["weights"].items()},
         output=None if raw.get("output") is None else str(raw["output"]),
         start=read_start(raw.get("start", 0)),
         balanced=bool(balanced),
-        bias=tuple(float(bias[label]) for label in labels) if bias else (),
     )
 
 
@@ -97,8 +92,6 @@ def expression_to_json(item: ExpressionOutput) -> dict[str, Any]:
         value |= {"output": item.output, "start": item.start}
     if not item.balanced:
         value["balanced"] = False
-    if item.bias:
-        value["bias"] = dict(zip(item.labels, item.bias, strict=True))
     return value
 
 
@@ -170,8 +163,6 @@ def check_mixture(
     for output in outputs:
         if not (math.isfinite(output.temperature) and output.temperature > 0):
             raise ValueError(f"temperature of {output.name} must be above 0: {output.temperature}")
-        if not all(math.isfinite(value) for value in output.bias):
-            raise ValueError(f"bias of {output.name} must be numbers: {output.bias}")
     for name, shares in priors.items():
         if not all(math.isfinite(share) and share >= 0 for share in shares) or sum(shares) <= 0:
             raise ValueError(f"shares of prior {name!r} must be 0 or more, not all 0")

@@ -1,16 +1,15 @@
 """How common each expression is taken to be, and what that makes of a model's logits.
 
 **The prior.** The network's expression outputs are *balanced* logits z: the evidence in the picture
-if all expressions were equally common. Probabilities are softmax(z / temperature + bias + log
-prior), with a bias that makes up for what training left of unevenness (none in most bundles), so
+if all expressions were equally common. Probabilities are softmax(z / temperature + log prior), so
 how common each expression is taken to be is a visible setting: `training` (as in the training data,
 best on more of the same), `uniform` (best average recall), `default` (the bundle's own tempered
 one), or your own shares.
 
 *Plain* logits, as ordinary training gives them, contain the training data's shares: softmax(z /
-temperature + bias) is the answer under the prior `training`. They become balanced ones when the
-logarithm of those shares is taken away. Where nobody knows the shares, the bundle has but one
-prior, its own (`AS_TRAINED`).
+temperature) is the answer under the prior `training`. They become balanced ones when the logarithm
+of those shares is taken away. Where nobody knows the shares, the bundle has but one prior, its own
+(`AS_TRAINED`).
 
 With several expression outputs (label sets) their probabilities are mixed by the weights that the
 spec states for the prior, and the mixture gets a temperature of its own
@@ -48,7 +47,7 @@ def mix_expressions(
     """Turn the logits of each expression output into one set of probabilities.
 
     Args:
-        spec: Names the outputs, their labels, temperatures, biases and weights.
+        spec: Names the outputs, their labels, temperatures and weights.
         logits: By output name, `(n, labels of that output)`.
         log_prior: `(labels,)`.
         prior_name: Chooses the weights.
@@ -61,8 +60,6 @@ def mix_expressions(
     for output in spec.expression_outputs:
         at = [spec.labels.index(name) for name in output.labels]
         scores = logits[output.name].astype(np.float64) / output.temperature + log_prior[at]
-        if output.bias:
-            scores += np.asarray(output.bias)
         if not output.balanced and TRAINING_PRIOR in spec.priors:
             # After the temperature, which makes of plain logits the probabilities in a world where
             # the labels are as common as in the training data.

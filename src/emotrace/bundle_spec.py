@@ -108,10 +108,7 @@ class BundleSpec:
             and self.valence_arousal_start is None
             and not self.other_outputs
             and bool(self.labels)
-            and all(
-                item.output is None and item.balanced and not item.bias
-                for item in self.expression_outputs
-            )
+            and all(item.output is None and item.balanced for item in self.expression_outputs)
         )
         return 1 if is_plain else 2
 

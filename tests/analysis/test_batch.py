@@ -106,7 +106,7 @@ def test_another_calibration_of_the_same_model_is_something_that_changes(tmp_pat
     spec["results"]["said"] = "what was measured changes no prediction"
     (folder / SPEC_FILE).write_text(json.dumps(spec))
     assert status() == "skipped"
-    spec["expression_outputs"][0]["bias"] = dict.fromkeys(spec["labels"], 0.1)
+    spec["expression_outputs"][0]["temperature"] *= 1.1
     (folder / SPEC_FILE).write_text(json.dumps(spec))
     assert status() == "done"
     assert status() == "skipped"

@@ -36,12 +36,9 @@ def full_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundles") / "full"
     shutil.copytree(load_bundle().folder, folder)
     spec = with_weights(read_spec(folder), {"fer2013": 0.0, "votes": 1.0})
-    first, second = spec.expression_outputs
-    bias = tuple(0.1 * (at - 3.5) for at in range(8))
     seven = tuple(LEAST_SHARE if name == "contempt" else 1 / 7 for name in EMOTIONS)
     spec = dataclasses.replace(
         spec,
-        expression_outputs=(dataclasses.replace(first, bias=bias), second),
         priors={**spec.priors, "fer2013": seven, "votes": (1 / 8,) * 8},
         temperatures={"training": 0.9, "default": 0.7, "custom": 0.7, "votes": 1.3},
         face_threshold=0.2,

@@ -91,8 +91,7 @@ def test_the_bundle_says_what_torch_says(bundle: Bundle, run: Path, data: Path) 
     )
     first, second = bundle.spec.expression_outputs
     log_prior = torch.tensor(bundle.spec.priors["default"]).log()
-    bias = torch.tensor(first.bias)
-    a = torch.softmax(output.ferplus_logits / first.temperature + bias + log_prior, dim=1)
+    a = torch.softmax(output.ferplus_logits / first.temperature + log_prior, dim=1)
     rest = [at for at, name in enumerate(EMOTIONS) if name != "contempt"]
     b = a.clone()
     b[:, rest] = torch.softmax(output.fer2013_logits / second.temperature + log_prior[rest], dim=1)
@@ -130,10 +129,7 @@ def test_its_spec_states_priors_results_and_cost(
     trained = spec.results["training"]
     assert (trained["epochs"], trained["seed"]) == (2, 0)
     assert recipe_from_record(trained["recipe"]) == TINY_RECIPE
-    first, second = spec.expression_outputs
-    assert len(first.bias) == 8
-    assert second.bias == ()
-    assert json.loads((exported / SPEC_FILE).read_text())["format"] == 2  # for the bias
+    assert json.loads((exported / SPEC_FILE).read_text())["format"] == 1
 
 
 def test_its_card_states_the_measured_numbers(bundle: Bundle) -> None:

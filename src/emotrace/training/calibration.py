@@ -1,4 +1,4 @@
-"""What is fitted on validation after training: temperatures, a bias, weights, priors, a threshold.
+"""What is fitted on validation after training: temperatures, mixture weights, priors, a threshold.
 
 Plain numpy on logits that are computed once. The test split is never looked at here.
 
@@ -9,13 +9,6 @@ that fits the shares is too low for that (0.70 where 82 % are right), and mixing
 it further. So the mixture has a temperature of its own for each prior, fitted to the most chosen
 emotion of *every* validation face, those included on which the annotators disagree. It changes no
 label.
-
-**A bias.** Balanced logits should say what a picture shows as if all expressions were equally
-common. What training leaves of that is uneven (sampling, teachers, the averaging of labels), and a
-prior added to uneven logits makes some expressions too common. So the output that learnt the votes
-gets a bias together with its temperature: bias-corrected temperature scaling (Alexandari et al.
-2020, arXiv:1901.06852), which was made for exactly this, changing the prior afterwards
-(docs/decisions/0012).
 
 **The prior `votes`** answers another question than all others: not which expression most
 annotators chose, but what share of those who chose one of the eight chose each, single votes
@@ -97,21 +90,15 @@ class TrainingShares:
 
 
 def calibrate(
-    spec: BundleSpec,
-    data: Validation,
-    shares: TrainingShares,
-    *,
-    biased: tuple[bool, bool] = (True, False),
+    spec: BundleSpec, data: Validation, shares: TrainingShares
 ) -> tuple[BundleSpec, dict[str, Any]]:
     """Fit everything that turns a trained network's logits into a bundle's predictions.
 
     Args:
         spec: With the FER+ output first and the FER2013 output second; their temperatures and
-            weights, biases, the priors and the thresholds are set here.
+            weights, the priors and the thresholds are set here.
         data: The validation split.
         shares: Of the training split.
-        biased: Which of the two outputs get a bias; the FER2013 one gained nothing by it
-            (docs/decisions/0012).
 
     Returns:
         The spec, and what was found on the way, ready for JSON: a row per prior power tried
@@ -124,7 +111,7 @@ def calibrate(
     prior_2013 = np.maximum(shares.fer2013, LEAST_SHARE)
     # Of a spec that was calibrated before, nothing must linger.
     spec = replace(spec, temperatures={}, uncertain_threshold=None)
-    spec = _fit_outputs(spec, data, (prior, prior_2013), biased)
+    spec = _fit_outputs(spec, data, prior, prior_2013)
     # Elsewhere than on FER+'s own faces neither label set is the truth: half and half.
     halves = dict.fromkeys(("default", "uniform", "custom"), 0.5)
     spec = with_weights(spec, {"training": 1.0, VOTES_PRIOR: 1.0, FER2013_PRIOR: 0.0, **halves})
@@ -155,34 +142,33 @@ def calibrate(
 def _fit_outputs(
     spec: BundleSpec,
     data: Validation,
-    priors: tuple[NDArray[np.floating], NDArray[np.floating]],
-    biased: tuple[bool, bool],
+    prior: NDArray[np.floating],
+    prior_2013: NDArray[np.floating],
 ) -> BundleSpec:
-    """Fit the FER+ output to the votes, the other to its labels: temperatures and biases."""
+    """Set each output's temperature: the FER+ one's to the votes, the other's to its labels."""
     first, second = spec.expression_outputs
     known = data.vote_shares.sum(axis=1) > 0
     labelled = data.fer2013 >= 0
     at = [spec.labels.index(name) for name in second.labels]
     one_hot = np.eye(len(spec.labels))[data.fer2013[labelled]][:, at]
-    truths = (data.vote_shares[known], one_hot)
-    logits = (data.logits[first.name][known], data.logits[second.name][labelled])
-
-    def fitted(place: int) -> ExpressionOutput:
-        output = spec.expression_outputs[place]
-        seen, truth, log_prior = logits[place], truths[place], np.log(priors[place])
-        if not biased[place]:
-            return replace(output, temperature=fit_temperature(seen, truth, log_prior), bias=())
-        temperature, bias = fit_temperature_and_bias(seen, truth, log_prior)
-        return replace(output, temperature=temperature, bias=tuple(map(float, bias)))
-
-    return replace(spec, expression_outputs=(fitted(0), fitted(1)))
+    temperatures = (
+        fit_temperature(data.logits[first.name][known], data.vote_shares[known], np.log(prior)),
+        fit_temperature(data.logits[second.name][labelled], one_hot, np.log(prior_2013)),
+    )
+    return replace(
+        spec,
+        expression_outputs=(
+            replace(first, temperature=temperatures[0]),
+            replace(second, temperature=temperatures[1]),
+        ),
+    )
 
 
 def _fit_votes(spec: BundleSpec, data: Validation) -> BundleSpec:
     """Add the prior `votes`, with its temperature: the shares of all votes that were cast."""
     first = spec.expression_outputs[0]
     known = data.cast_shares.sum(axis=1) > 0
-    scores = data.logits[first.name][known] / first.temperature + np.asarray(first.bias or 0.0)
+    scores = data.logits[first.name][known] / first.temperature
     temperature, bias = fit_temperature_and_bias(
         scores, data.cast_shares[known], np.zeros(len(spec.labels))
     )

@@ -86,9 +86,9 @@ def export_run(
 ) -> Path:
     """Make a bundle of a finished run.
 
-    Temperatures, a bias, mixture weights, priors and the `uncertain` threshold are fitted on the
-    validation split (`emotrace.training.calibration`); the test split is scored once, at the end,
-    through the finished bundle.
+    Temperatures, mixture weights, priors and the `uncertain` threshold are fitted on the validation
+    split (`emotrace.training.calibration`); the test split is scored once, at the end, through the
+    finished bundle.
 
     Args:
         run_folder: What `fit` left.
