@@ -81,8 +81,8 @@ class _ModelArguments:
     bundle: Annotated[str, tyro.conf.arg(metavar="NAME|PATH")] = "default"
     """Model: a name in `emotrace bundles list`, or a bundle's folder."""
     prior: Annotated[str, tyro.conf.arg(metavar="PRIOR")] = "default"
-    """How common each is: default, training, uniform, "anger=0.1,contempt=...";
-    where the bundle has them, votes and fer2013."""
+    """How common each is: default, training, uniform, or your own
+    "anger=0.1,contempt=...". Its card says if a bundle has votes and fer2013 too."""
     keep_rejected: Switch = False
     """Keep what the model takes for no face; summary.json counts it."""
     smoothing: Annotated[
