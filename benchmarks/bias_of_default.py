@@ -21,7 +21,6 @@ import numpy as np
 
 from bench_machine import save_results
 from emotrace import load_bundle
-from emotrace.bundle import mix_expressions
 from emotrace.bundle_outputs import VOTES_PRIOR
 from emotrace.datasets.ferplus import load_ferplus, vote_shares
 from emotrace.labels import EMOTIONS
@@ -36,6 +35,8 @@ from emotrace.training.calibration import (
     Validation,
     calibrate,
     fit_temperature_and_bias,
+    logits_and_truths,
+    predict_under,
 )
 from emotrace.training.export import as_validation, training_shares
 from emotrace.training.scoring import score_images
@@ -105,10 +106,10 @@ def measure(
         rest, held = take(data, folds != fold), folds == fold
         biases = fit_biases(spec, rest, shares, biased)
         fitted, _ = calibrate(spec, add(rest, biases), shares)
-        logits = add(take(data, held), biases).logits
+        judged = add(take(data, held), biases)
         for prior in PRIORS:
-            said[prior][held] = predict(fitted, logits, prior)
-        plain[held] = predict(replace(fitted, temperatures={}), logits, "training")
+            said[prior][held] = predict_under(fitted, judged, prior)
+        plain[held] = predict_under(replace(fitted, temperatures={}), judged, "training")
     row: dict[str, Any] = {}
     for name, prior, truth in (
         ("majority, training", "training", data.majority),
@@ -137,17 +138,15 @@ def fit_biases(
     spec: BundleSpec, data: Validation, shares: TrainingShares, biased: tuple[bool, bool]
 ) -> dict[str, np.ndarray]:
     """Return what is to be added to the logits of the outputs that get a bias."""
-    first, second = spec.expression_outputs
-    voted, labelled = data.vote_shares.sum(axis=1) > 0, data.fer2013 >= 0
-    at = [spec.labels.index(name) for name in second.labels]
-    one_hot = np.eye(len(spec.labels))[data.fer2013[labelled]][:, at]
     biases = {}
-    for is_wanted, output, known, truth, common in (
-        (biased[0], first, voted, data.vote_shares[voted], shares.ferplus),
-        (biased[1], second, labelled, one_hot, shares.fer2013),
+    for output, (logits, truth), common, is_wanted in zip(
+        spec.expression_outputs,
+        logits_and_truths(spec, data),
+        (shares.ferplus, shares.fer2013),
+        biased,
+        strict=True,
     ):
         if is_wanted:
-            logits = data.logits[output.name][known]
             temperature, bias = fit_temperature_and_bias(logits, truth, np.log(common))
             biases[output.name] = (bias * temperature).astype(np.float32)
     return biases
@@ -170,19 +169,12 @@ def take(data: Validation, rows: np.ndarray) -> Validation:
     )
 
 
-def predict(spec: BundleSpec, logits: dict[str, np.ndarray], prior: str) -> np.ndarray:
-    """Return a calibrated spec's probabilities under a prior."""
-    uniform = np.full(len(spec.labels), 1 / len(spec.labels))
-    shares = np.maximum(spec.priors.get(prior, uniform), 1e-9)
-    return mix_expressions(spec, logits, np.log(shares / shares.sum()), prior)
-
-
 def floor_of_ten_votes(
     spec: BundleSpec, data: Validation, shares: TrainingShares
 ) -> dict[str, float]:
     """Return the divergence of ten drawn votes from the shares that they are drawn from."""
     fitted, _ = calibrate(spec, data, shares)
-    said = predict(fitted, dict(data.logits), VOTES_PRIOR).astype(np.float64)
+    said = predict_under(fitted, data, VOTES_PRIOR).astype(np.float64)
     generator = np.random.default_rng(0)
     votes = np.stack([generator.multinomial(10, row / row.sum()) for row in said])
     return {

@@ -4,7 +4,7 @@
 
 Scores the averaged weights and the last ones, each label set's output and their mixture, and a
 picture together with its mirror image: accuracy under the training prior, average recall under the
-default one. Temperatures, the bias and the default prior are fitted for the averaged and for the
+default one. Temperatures and the default prior are fitted for the averaged and for the
 last weights as an export does it, on these very faces. Prints Markdown. `ablation_of_default.py`
 trains without an ingredient; this takes a trained run apart.
 """
@@ -20,12 +20,11 @@ import numpy as np
 import torch
 
 from emotrace import load_bundle
-from emotrace.bundle import mix_expressions
 from emotrace.datasets.ferplus import load_ferplus
 from emotrace.labels import EMOTIONS
 from emotrace.metrics import accuracy, unweighted_average_recall
 from emotrace.models.compact import CompactNet
-from emotrace.training.calibration import calibrate, with_weights
+from emotrace.training.calibration import calibrate, predict_under, with_weights
 from emotrace.training.default_onnx import FER2013_OUTPUT, FERPLUS_OUTPUT
 from emotrace.training.export import as_validation, training_shares
 from emotrace.training.fit import LAST_CHECKPOINT
@@ -63,12 +62,14 @@ def main() -> None:
             FER2013_OUTPUT: torch.cat([part.fer2013_logits for part in found]).numpy(),
         }
 
+    uncalibrated = load_bundle("default").spec
+
     def fitted(found: Logits) -> BundleSpec:
-        return calibrate(load_bundle("default").spec, as_validation(split, found), shares)[0]
+        return calibrate(uncalibrated, as_validation(split, found), shares)[0]
 
     def say(spec: BundleSpec, found: Logits, prior: str, ferplus_share: float) -> np.ndarray:
         alone = with_weights(spec, {prior: ferplus_share})
-        return mix_expressions(alone, found, np.log(np.asarray(spec.priors[prior])), prior)
+        return predict_under(alone, as_validation(split, found), prior)
 
     averaged = logits("averaged.module.", images)
     mirrored = logits("averaged.module.", images.flip(-1))

@@ -166,14 +166,11 @@ def vote_shares(votes: NDArray[np.int64]) -> NDArray[np.float32]:
     """
     emotions = votes[:, : len(EMOTIONS)]
     kept = np.where(emotions > 1, emotions, 0)
-    kept = np.where(kept.sum(axis=1, keepdims=True) > 0, kept, emotions)
-    total = kept.sum(axis=1, keepdims=True)
-    shares: NDArray[np.float32] = (kept / np.maximum(total, 1)).astype(np.float32)
-    return shares
+    return cast_shares(np.where(kept.sum(axis=1, keepdims=True) > 0, kept, emotions))
 
 
 def cast_shares(votes: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Turn `(n, 10)` votes into `(n, 8)` shares of the emotions, as they were cast.
+    """Turn `(n, 10)` votes, or `(n, 8)` for the emotions alone, into `(n, 8)` shares, as cast.
 
     A row without any vote for an emotion is all zero.
     """

@@ -126,7 +126,7 @@ def calibrate(
     spec = replace(spec, priors={name: tuple(map(float, value)) for name, value in priors.items()})
     spec, fitted = _fit_mixtures(spec, data)
     spec = _fit_votes(spec, data)
-    probabilities = _predict(spec, data, "default")
+    probabilities = predict_under(spec, data, "default")
     threshold = choose_uncertain_threshold(data.argmax, probabilities)
     sure = threshold_for(data.argmax, probabilities, SURE_ACCURACY)
     spec = replace(spec, uncertain_threshold=threshold)
@@ -146,21 +146,33 @@ def _fit_outputs(
     prior_2013: NDArray[np.floating],
 ) -> BundleSpec:
     """Set each output's temperature: the FER+ one's to the votes, the other's to its labels."""
+    seen = logits_and_truths(spec, data)
+    return replace(
+        spec,
+        expression_outputs=tuple(
+            replace(output, temperature=fit_temperature(logits, truth, np.log(shares)))
+            for output, (logits, truth), shares in zip(
+                spec.expression_outputs, seen, (prior, prior_2013), strict=True
+            )
+        ),
+    )
+
+
+def logits_and_truths(
+    spec: BundleSpec, data: Validation
+) -> tuple[tuple[NDArray[np.floating], NDArray[np.floating]], ...]:
+    """Return, for each output, its logits for the faces that it can be fitted to, and their labels.
+
+    The FER+ output is fitted to shares of votes, the FER2013 one to labels, 1 in their column.
+    """
     first, second = spec.expression_outputs
     known = data.vote_shares.sum(axis=1) > 0
     labelled = data.fer2013 >= 0
     at = [spec.labels.index(name) for name in second.labels]
     one_hot = np.eye(len(spec.labels))[data.fer2013[labelled]][:, at]
-    temperatures = (
-        fit_temperature(data.logits[first.name][known], data.vote_shares[known], np.log(prior)),
-        fit_temperature(data.logits[second.name][labelled], one_hot, np.log(prior_2013)),
-    )
-    return replace(
-        spec,
-        expression_outputs=(
-            replace(first, temperature=temperatures[0]),
-            replace(second, temperature=temperatures[1]),
-        ),
+    return (
+        (data.logits[first.name][known], data.vote_shares[known]),
+        (data.logits[second.name][labelled], one_hot),
     )
 
 
@@ -192,7 +204,8 @@ def _tempered(spec: BundleSpec, prior: NDArray[np.floating], power: float) -> ND
     return whole
 
 
-def _predict(spec: BundleSpec, data: Validation, prior_name: str) -> NDArray[np.float32]:
+def predict_under(spec: BundleSpec, data: Validation, prior_name: str) -> NDArray[np.float32]:
+    """Return the `(n, labels)` probabilities of a spec under one of its priors, or uniform."""
     uniform = np.full(len(spec.labels), 1 / len(spec.labels))
     prior = np.maximum(spec.priors.get(prior_name, uniform), LEAST_SHARE)
     return mix_expressions(spec, data.logits, np.log(prior), prior_name)
@@ -205,11 +218,11 @@ def _fit_mixtures(spec: BundleSpec, data: Validation) -> tuple[BundleSpec, dict[
     for name in (*spec.priors, "uniform"):
         truth = data.fer2013 if name == FER2013_PRIOR else data.argmax
         known = truth >= 0
-        before = _predict(spec, data, name)[known]
+        before = predict_under(spec, data, name)[known]
         one_hot = np.eye(len(spec.labels))[truth[known]]
         logs = np.log(np.maximum(before, LEAST_SHARE))
         temperatures[name] = fit_temperature(logs, one_hot, np.zeros(len(spec.labels)))
-        after = _predict(replace(spec, temperatures=temperatures), data, name)[known]
+        after = predict_under(replace(spec, temperatures=temperatures), data, name)[known]
         report[name] = {
             "temperature": temperatures[name],
             "calibration_error_before": expected_calibration_error(truth[known], before),
