@@ -81,6 +81,7 @@ def variants(
     unmixed = dataclasses.replace(base.augmentation, mixup_probability=0.0)
     mirrored = dataclasses.replace(NO_AUGMENTATION, flip_probability=0.5)
     narrower = dataclasses.replace(base.network, widths=(32, 64, 128, 256))
+    standardised = dataclasses.replace(base.network, standardised=True)
     taught = dataclasses.replace(base, teachers=len(teachers))
     return {
         WHOLE: but(),
@@ -97,6 +98,8 @@ def variants(
         "no balanced sampling": but(balance_power=0.0),
         "no mixup": but(augmentation=unmixed),
         "third stage of 128 channels, not 160": but(network=narrower),
+        "each face standardised": but(network=standardised),
+        "each face standardised, another seed": but(network=standardised, seed=base.seed + 1),
     }
 
 

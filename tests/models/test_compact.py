@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 import torch
 
-from emotrace.models.compact import CompactNet, ResidualBlock
+from emotrace.models.compact import CompactNet, ResidualBlock, StandardisingNorm
 from emotrace.models.compact_options import CompactNetOptions
 
 SMALL = CompactNetOptions(stem_width=4, widths=(8, 12), blocks=(2, 1))
@@ -107,3 +107,38 @@ def test_later_blocks_are_skipped_more_often() -> None:
     assert rates == pytest.approx(
         [CompactNetOptions().drop_path * step / 9 for step in range(1, 10)]
     )
+
+
+def test_standardised_pictures_have_one_mean_and_nearly_one_deviation() -> None:
+    norm = StandardisingNorm(2).eval()
+    pictures = torch.rand(5, 2, 8, 8) * torch.rand(5, 2, 1, 1) + torch.rand(5, 2, 1, 1)
+    out = norm(pictures)
+    torch.testing.assert_close(out.mean(dim=(2, 3)), torch.zeros(5, 2), atol=1e-5, rtol=0)
+    spread = pictures.std(dim=(2, 3), correction=0)
+    expected = spread / (spread + 0.03)
+    torch.testing.assert_close(out.std(dim=(2, 3), correction=0), expected, atol=1e-4, rtol=0)
+
+
+def test_a_standardised_network_hardly_sees_exposure() -> None:
+    torch.manual_seed(0)
+    faces = torch.rand(6, 1, 48, 48)
+    darker = faces * 0.6 + 0.1
+    moved = []
+    for standardised in (False, True):
+        network = small_net(standardised=standardised).eval()
+        with torch.inference_mode():
+            # Its norms learn the statistics of these faces; else all answers are alike.
+            network.train()(faces)
+            network.eval()
+            gap = network(faces).ferplus_logits - network(darker).ferplus_logits
+            among = network(faces).ferplus_logits.std(dim=0).mean()
+        moved.append(float(gap.abs().mean() / among))
+    assert moved[1] < 0.2 * moved[0]
+
+
+def test_a_picture_of_one_grey_gives_nothing_large() -> None:
+    norm = StandardisingNorm(1).train()
+    pictures = torch.full((2, 1, 8, 8), 0.7, requires_grad=True)
+    out = norm(pictures)
+    assert bool((out.abs() < 1e-3).all())
+    assert small_net(standardised=True).state_dict().keys() == small_net().state_dict().keys()

@@ -37,9 +37,11 @@ def test_the_trunk_is_that_of_the_default_network() -> None:
     assert count_parameters(build_compact(ours)) == 2_541_478 - 8 * 257
 
 
-def test_with_its_weights_it_says_what_the_default_network_says() -> None:
+@pytest.mark.parametrize("standardised", [False, True])
+def test_with_its_weights_it_says_what_the_default_network_says(*, standardised: bool) -> None:
     torch.manual_seed(0)
-    whole, network = CompactNet(SMALL.trunk()).eval(), build_compact(SMALL).eval()
+    options = dataclasses.replace(SMALL, standardised=standardised)
+    whole, network = CompactNet(options.trunk()).eval(), build_compact(options).eval()
     state = whole.state_dict()
     weights = {f"extractor.{name}": value for name, value in state.items() if "head" not in name}
     weights |= {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,10 @@ from emotrace.training.default_onnx import (
 from tests.training.tiny import TINY_NETWORK
 
 
-def shaken_net() -> nn.Module:
+def shaken_net(*, standardised: bool = False) -> nn.Module:
     """A network whose batch norms do something, as after training."""
     torch.manual_seed(0)
-    network = CompactNet(TINY_NETWORK)
+    network = CompactNet(dataclasses.replace(TINY_NETWORK, standardised=standardised))
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -104,6 +105,22 @@ def test_both_exporters_write_what_torch_says_for_any_batch(
         large = [t for t in model.graph.initializer if int(np.prod(t.dims)) >= 256]
         assert large
         assert {tensor.data_type for tensor in large} == {onnx.TensorProto.FLOAT16}
+
+
+def test_standardised_faces_are_the_same_bit_for_bit_in_any_batch(tmp_path: Path) -> None:
+    network = fuse_and_round(shaken_net(standardised=True))
+    path = tmp_path / "model.onnx"
+    export_onnx(network, path, 48)
+    faces = torch.rand(9, 1, 48, 48) * torch.rand(9, 1, 1, 1)
+    together = run_file(path, faces)
+    with torch.inference_mode():
+        expected = network(faces)
+    for ours, truth in zip(together, expected, strict=True):
+        np.testing.assert_allclose(ours, truth.numpy(), atol=1e-5)
+    for size in (1, 2, 4):
+        parts = [run_file(path, faces[at : at + size]) for at in range(0, len(faces), size)]
+        for ours, *found in zip(together, *parts, strict=True):
+            np.testing.assert_array_equal(np.concatenate(found), ours)
 
 
 def test_a_file_that_does_not_run_is_refused_from_both_exporters(

@@ -44,6 +44,8 @@ class CompactOptions(TaskOptions):
     """Residual blocks in each stage."""
     squeeze_ratio: int = _DEFAULT.squeeze_ratio
     """Channels to one of the gate that reweighs them."""
+    standardised: bool = _DEFAULT.standardised
+    """Each channel of each picture first gets a mean of 0 and a standard deviation of 1."""
     dropout: float = _DEFAULT.dropout
     """Of what the heads read, and between the layers over time."""
     drop_path: float = _DEFAULT.drop_path
@@ -81,6 +83,7 @@ class CompactOptions(TaskOptions):
             widths=self.widths,
             blocks=self.blocks,
             squeeze_ratio=self.squeeze_ratio,
+            standardised=self.standardised,
             dropout=self.dropout,
             drop_path=self.drop_path,
         )

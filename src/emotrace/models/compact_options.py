@@ -23,6 +23,9 @@ class CompactNetOptions:
     blocks: tuple[int, ...] = (2, 3, 3, 1)
     """Residual blocks in each stage."""
     squeeze_ratio: int = 8
+    standardised: bool = False
+    """Each channel of each picture first gets a mean of 0 and a standard deviation of 1, so that
+    neither exposure nor contrast has to be learnt."""
     dropout: float = 0.2
     """Of the pooled features, before each head."""
     drop_path: float = 0.05
