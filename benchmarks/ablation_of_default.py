@@ -143,6 +143,18 @@ def log_training_prior(data: Path) -> torch.Tensor:
     return torch.from_numpy(np.log(prior / prior.sum())).float()
 
 
+def ask_network(
+    network: torch.nn.Module, pictures: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the logits of the FER+ output, `(n, 8)`, and of the FER2013 one, `(n, 7)`."""
+    with torch.inference_mode():
+        found = [network(part) for part in pictures.split(256)]
+    return (
+        torch.cat([part.ferplus_logits for part in found]),
+        torch.cat([part.fer2013_logits for part in found]),
+    )
+
+
 def ask(
     recipe: DefaultRecipe, checkpoint: Path, split: FerPlusSplit, log_prior: torch.Tensor
 ) -> Answers:
@@ -155,12 +167,7 @@ def ask(
         small = torch.nn.functional.interpolate(
             pictures, size=(SIZE_PX, SIZE_PX), mode="bilinear", antialias=True
         )
-        with torch.inference_mode():
-            found = [network(part) for part in small.split(256)]
-        return (
-            torch.cat([part.ferplus_logits for part in found]),
-            torch.cat([part.fer2013_logits for part in found]),
-        )
+        return ask_network(network, small)
 
     plain, second = logits(images)
     at = [EMOTIONS.index(name) for name in FER2013_EMOTIONS]

@@ -34,12 +34,12 @@ from emotrace.training.calibration import (
     TrainingShares,
     Validation,
     calibrate,
-    fit_temperature_and_bias,
     logits_and_truths,
     predict_under,
 )
 from emotrace.training.export import as_validation, training_shares
 from emotrace.training.scoring import score_images
+from emotrace.training.temperature import fit_temperature_and_bias
 
 if TYPE_CHECKING:
     from emotrace.bundle_spec import BundleSpec

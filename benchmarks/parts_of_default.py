@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from ablation_of_default import ask_network
 from emotrace import load_bundle
 from emotrace.datasets.ferplus import load_ferplus
 from emotrace.labels import EMOTIONS
@@ -55,12 +56,8 @@ def main() -> None:
         network.load_state_dict(
             {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
         )
-        with torch.inference_mode():
-            found = [network.eval()(part) for part in pictures.split(256)]
-        return {
-            FERPLUS_OUTPUT: torch.cat([part.ferplus_logits for part in found]).numpy(),
-            FER2013_OUTPUT: torch.cat([part.fer2013_logits for part in found]).numpy(),
-        }
+        first, second = ask_network(network.eval(), pictures)
+        return {FERPLUS_OUTPUT: first.numpy(), FER2013_OUTPUT: second.numpy()}
 
     uncalibrated = load_bundle("default").spec
 

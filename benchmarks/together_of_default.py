@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import torch
 
-from ablation_of_default import log_training_prior
+from ablation_of_default import ask_network, log_training_prior
 from bench_machine import save_results
 from emotrace.datasets.ferplus import argmax_labels, load_ferplus, majority_labels, vote_shares
 from emotrace.metrics import accuracy, kl_divergence
@@ -76,8 +76,7 @@ def ask(run: Path, images: torch.Tensor, log_prior: torch.Tensor) -> NDArray[np.
     network = load_finished_network(recipe_from_record(read_run(run)["recipe"]), run)
 
     def answer(pictures: torch.Tensor) -> torch.Tensor:
-        with torch.inference_mode():
-            logits = torch.cat([network(part).ferplus_logits for part in pictures.split(256)])
+        logits, _ = ask_network(network, pictures)
         return torch.softmax(logits.double() + log_prior, dim=1)
 
     mean: NDArray[np.float64] = ((answer(images) + answer(images.flip(-1))) / 2).numpy()

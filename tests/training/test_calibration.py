@@ -26,11 +26,10 @@ from emotrace.training.calibration import (
     calibrate,
     choose_prior_power,
     choose_weight,
-    fit_temperature,
-    fit_temperature_and_bias,
     temper_prior,
     with_weights,
 )
+from emotrace.training.temperature import fit_temperature, fit_temperature_and_bias
 
 UNIFORM = np.full(8, 1 / 8)
 
