@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 import torch
 
+from emotrace.errors import UsageError
 from emotrace.models.compact import CompactNet, ResidualBlock, StandardisingNorm
 from emotrace.models.compact_options import CompactNetOptions
 
@@ -39,6 +40,23 @@ def test_options_shape_the_network() -> None:
     assert [tuple(part.shape) for part in output] == [(2, 5), (2, 4), (2,)]
     with pytest.raises(ValueError, match="zip"):
         CompactNet(dataclasses.replace(SMALL, widths=(8,)))
+
+
+@pytest.mark.parametrize(("first_stride", "sides"), [(2, [24, 12]), (1, [48, 24])])
+def test_the_first_stage_may_keep_the_whole_picture(first_stride: int, sides: list[int]) -> None:
+    network = small_net(first_stride=first_stride).eval()
+    faces = torch.rand(2, 1, 48, 48)
+    features, seen = network.stem(faces), []
+    for block in network.trunk:
+        features = block(features)
+        seen.append(features.shape[-1])
+    assert sorted(set(seen), reverse=True) == sides
+    assert network(faces).ferplus_logits.shape == (2, 8)
+
+
+def test_a_first_stride_that_is_none_is_refused() -> None:
+    with pytest.raises(UsageError, match="expected first_stride to be 1 or 2; got 3"):
+        small_net(first_stride=3)
 
 
 def test_in_evaluation_a_face_does_not_depend_on_its_neighbours() -> None:

@@ -37,10 +37,10 @@ def test_the_trunk_is_that_of_the_default_network() -> None:
     assert count_parameters(build_compact(ours)) == 2_541_478 - 8 * 257
 
 
-@pytest.mark.parametrize("standardised", [False, True])
-def test_with_its_weights_it_says_what_the_default_network_says(*, standardised: bool) -> None:
+@pytest.mark.parametrize("changes", [{}, {"standardised": True}, {"first_stride": 1}])
+def test_with_its_weights_it_says_what_the_default_network_says(changes: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    options = dataclasses.replace(SMALL, standardised=standardised)
+    options = dataclasses.replace(SMALL, **changes)
     whole, network = CompactNet(options.trunk()).eval(), build_compact(options).eval()
     state = whole.state_dict()
     weights = {f"extractor.{name}": value for name, value in state.items() if "head" not in name}
@@ -53,10 +53,13 @@ def test_with_its_weights_it_says_what_the_default_network_says(*, standardised:
         torch.testing.assert_close(network(faces), whole(faces).ferplus_logits)
 
 
+@pytest.mark.parametrize("first_stride", [1, 2])
 @pytest.mark.parametrize("stages", [1, 2, 3])
-def test_every_side_that_is_not_refused_fits(stages: int) -> None:
+def test_every_side_that_is_not_refused_fits(stages: int, first_stride: int) -> None:
     """The stages must halve it evenly: that is refused, and nothing else."""
     shape: dict[str, Any] = {"stem_width": 2, "widths": (4,) * stages, "blocks": (1,) * stages}
+    shape["first_stride"] = first_stride
+    step = 2**stages * first_stride // 2
     sides = []
     for side in range(1, 26):
         try:
@@ -65,7 +68,7 @@ def test_every_side_that_is_not_refused_fits(stages: int) -> None:
             continue
         assert CompactNet(options.trunk()).eval()(torch.rand(1, 1, side, side))
         sides.append(side)
-    assert sides == list(range(2**stages, 26, 2**stages))
+    assert sides == list(range(step, 26, step))
 
 
 def test_features_over_time_are_those_of_each_picture() -> None:

@@ -24,10 +24,10 @@ from emotrace.training.default_onnx import (
 from tests.training.tiny import TINY_NETWORK
 
 
-def shaken_net(*, standardised: bool = False) -> nn.Module:
+def shaken_net(**changes: Any) -> nn.Module:
     """A network whose batch norms do something, as after training."""
     torch.manual_seed(0)
-    network = CompactNet(dataclasses.replace(TINY_NETWORK, standardised=standardised))
+    network = CompactNet(dataclasses.replace(TINY_NETWORK, **changes))
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -107,8 +107,11 @@ def test_both_exporters_write_what_torch_says_for_any_batch(
         assert {tensor.data_type for tensor in large} == {onnx.TensorProto.FLOAT16}
 
 
-def test_standardised_faces_are_the_same_bit_for_bit_in_any_batch(tmp_path: Path) -> None:
-    network = fuse_and_round(shaken_net(standardised=True))
+@pytest.mark.parametrize("changes", [{"standardised": True}, {"first_stride": 1}])
+def test_faces_are_the_same_bit_for_bit_in_any_batch(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    network = fuse_and_round(shaken_net(**changes))
     path = tmp_path / "model.onnx"
     export_onnx(network, path, 48)
     faces = torch.rand(9, 1, 48, 48) * torch.rand(9, 1, 1, 1)

@@ -123,14 +123,15 @@ class CompactNet(nn.Module):
         total, done = sum(options.blocks), 0
         layers: list[nn.Module] = []
         width_in = options.stem_width
-        for width, count in zip(options.widths, options.blocks, strict=True):
+        stages = zip(options.widths, options.blocks, options.strides, strict=True)
+        for width, count, stride in stages:
             for position in range(count):
                 done += 1
                 layers.append(
                     ResidualBlock(
                         width_in,
                         width,
-                        stride=2 if position == 0 else 1,
+                        stride=stride if position == 0 else 1,
                         squeeze_ratio=options.squeeze_ratio,
                         drop_path=options.drop_path * done / total,
                     )

@@ -32,7 +32,8 @@ class CompactOptions(TaskOptions):
     """The shape of a network on the compact trunk."""
 
     input_size_px: int = _DEFAULT.input_size_px
-    """Side of a face; a multiple of 16 with 4 stages, of 8 with 3."""
+    """Side of a face; a multiple of 16 with 4 stages, of 8 with 3, and of half that with a
+    `first_stride` of 1."""
     input_channels: int = _DEFAULT.input_channels
     """Of a face: 1 for grey, 3 for colour."""
     stem_width: int = _DEFAULT.stem_width
@@ -40,6 +41,9 @@ class CompactOptions(TaskOptions):
     widths: tuple[int, ...] = _DEFAULT.widths
     """Channels of each stage; a stage halves the picture's side in its first convolution. The last
     is the number of features."""
+    first_stride: int = _DEFAULT.first_stride
+    """What the first stage divides the picture's side by: 2, as the others do, or 1, which keeps
+    the whole picture at four times the cost."""
     blocks: tuple[int, ...] = _DEFAULT.blocks
     """Residual blocks in each stage."""
     squeeze_ratio: int = _DEFAULT.squeeze_ratio
@@ -81,6 +85,7 @@ class CompactOptions(TaskOptions):
             input_channels=self.input_channels,
             stem_width=self.stem_width,
             widths=self.widths,
+            first_stride=self.first_stride,
             blocks=self.blocks,
             squeeze_ratio=self.squeeze_ratio,
             standardised=self.standardised,
