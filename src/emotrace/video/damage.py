@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 class Damage:
     """What was found broken on the way."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_threads: bool) -> None:
+        """Start with nothing found.
+
+        Args:
+            has_threads: More than one thread decodes.
+        """
+        self._has_threads = has_threads
         self.packets = 0
         self.frames = 0
         self.read_error: str | None = None
@@ -33,7 +39,9 @@ class Damage:
         if self.packets:
             notes.append(f"{self.packets} damaged packet(s) do not decode and were skipped")
         if self.frames:
-            notes.append(f"{self.frames} frame(s) come from damaged data and may look wrong")
+            # FFmpeg may pass a frame on before the thread that mended it has said so.
+            count = f"{'at least ' if self._has_threads else ''}{self.frames}"
+            notes.append(f"{count} frame(s) come from damaged data and may look wrong")
         if header.frame_count not in (None, steps.count):
             notes.append(
                 f"the header states {header.frame_count} frames; {steps.count} were decoded"

@@ -54,7 +54,9 @@ class VideoReader:
             print(reader.facts().frame_count)
 
     A reader belongs to one thread at a time. Decoding runs in FFmpeg's own threads and leaves
-    Python's lock free; the frames do not depend on their number.
+    Python's lock free; the frames of a whole file do not depend on their number. Where data is
+    damaged they do: FFmpeg mends a frame from what it has at hand, and its H.264 decoder may pass
+    the frame on before the thread that mended it has said so. Only one thread counts them all.
     """
 
     def __init__(self, path: str | Path, *, decode_threads: int = 0) -> None:
@@ -88,7 +90,7 @@ class VideoReader:
             nominal_step_seconds=1 / rate, start_seconds=self._header.start_seconds
         )
         self._steps = StepStatistics()
-        self._damage = Damage()
+        self._damage = Damage(has_threads=decode_threads != 1)
         is_gif = self._header.container == "gif"
         self._damage.lacks_trailer = is_gif and not has_gif_trailer(self._path)
         self._is_started = False
