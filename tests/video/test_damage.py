@@ -40,4 +40,4 @@ def test_the_end_is_missing_where_the_promise_is_not_kept(
     for time in steady(frames):
         steps.add(time)
     assert header.duration_seconds == pytest.approx(2.0, abs=0.05)
-    assert Damage().is_end_missing(header, steps, last_frame_seconds) is is_missing
+    assert Damage(has_threads=False).is_end_missing(header, steps, last_frame_seconds) is is_missing
