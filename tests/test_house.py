@@ -41,6 +41,7 @@ PUBLIC_NAMES = [
     "FaceResult",
     "Frame",
     "FrameResult",
+    "LiveAnalysis",
     "OutputChoice",
     "Prediction",
     "Progress",

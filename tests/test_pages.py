@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
@@ -17,12 +16,11 @@ import pytest
 from emotrace.cli.app import VERBS, main
 from emotrace.faces.haar import HaarDetector
 from emotrace.timeline import SEGMENT_SCHEMA, SMOOTHED_FIELDS, TIMELINE_SCHEMA
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, load_script
 from tests.test_house import makefile_goals
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import ModuleType
 
 
 def markdown_pages() -> list[Path]:
@@ -36,24 +34,6 @@ def fenced_blocks(page: Path, language: str = "") -> list[str]:
         r"^```([a-z]*)\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
     return [body for kind, body in found if kind == language]
-
-
-def load_script(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def short_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's clip with each shot cut to 0.4 s: 10 frames a face, 10 without, 10 with."""
-    script = load_script(REPOSITORY / "examples" / "make_demo_clip.py")
-    path = tmp_path_factory.mktemp("house") / "clip.mp4"
-    script.make_clip(path, [shot._replace(seconds=0.4) for shot in script.SHOTS])
-    return path
 
 
 @pytest.fixture

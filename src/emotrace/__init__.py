@@ -25,6 +25,7 @@ __all__ = [
     "FaceResult",
     "Frame",
     "FrameResult",
+    "LiveAnalysis",
     "OutputChoice",
     "Prediction",
     "Progress",
@@ -39,6 +40,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from emotrace.analysis.batch import OutputChoice, analyze_inputs
+    from emotrace.analysis.live import LiveAnalysis
     from emotrace.analysis.pipeline import Progress, analyze_video, stream_video
     from emotrace.analysis.settings import AnalysisSettings
     from emotrace.analysis.tables import Timeline
@@ -64,6 +66,7 @@ def __getattr__(name: str) -> Any:
 
     homes = {
         "emotrace.analysis.batch": ("OutputChoice", "analyze_inputs"),
+        "emotrace.analysis.live": ("LiveAnalysis",),
         "emotrace.analysis.pipeline": ("Progress", "analyze_video", "stream_video"),
         "emotrace.analysis.settings": ("AnalysisSettings",),
         "emotrace.analysis.tables": ("Timeline",),

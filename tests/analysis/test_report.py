@@ -29,6 +29,7 @@ from emotrace.analysis.summary import summarize
 from emotrace.errors import OutputError, UsageError
 from emotrace.labels import EMOTIONS
 from tests.analysis.timelines import array_table, make_facts, make_table, probabilities_of
+from tests.browsers import open_chromium
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
     from emotrace.timeline import Segment
 
-CHROMIUM = Path("/usr/bin/chromium")
 EVIL = "<script>document.title='owned'</script>"
 STEP = 0.04
 
@@ -419,17 +419,8 @@ class _Visit:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"no Chromium at {CHROMIUM}")
-    playwright = pytest.importorskip("playwright.sync_api")
-    quiet = ("background-networking", "component-update", "sync", "gpu")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=str(CHROMIUM),
-            args=["--headless", "--no-sandbox", *(f"--disable-{name}" for name in quiet)],
-        )
+    with open_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.mark.browser

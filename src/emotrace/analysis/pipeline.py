@@ -19,20 +19,17 @@ import pyarrow as pa
 
 from emotrace.analysis.baseline import add_adjusted_columns, estimate_baselines, note_baselines
 from emotrace.analysis.post_processing.timeline import apply_to_timeline, note_post_processing
-from emotrace.analysis.predictor import FacePredictor, TrackedFrame
 from emotrace.analysis.progress import Progress, ProgressHook, ProgressMeter
-from emotrace.analysis.rejection import FaceRejection
 from emotrace.analysis.segments import add_smoothed_columns
 from emotrace.analysis.settings import AnalysisSettings
 from emotrace.analysis.stages import run_ahead
 from emotrace.analysis.summary import summarize
 from emotrace.analysis.tables import Timeline
 from emotrace.analysis.temporal import rate_notice
-from emotrace.bundle import DEFAULT_BUNDLE, Bundle, PriorChoice, load_bundle
+from emotrace.analysis.tracer import FrameTracer
+from emotrace.bundle import DEFAULT_BUNDLE
 from emotrace.errors import UsageError
-from emotrace.faces import Detector, FaceFollower, choose_detector
 from emotrace.timeline import (
-    FaceResult,
     Frame,
     FrameResult,
     InputFacts,
@@ -42,6 +39,10 @@ from emotrace.video import VideoReader
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
+
+    from emotrace.analysis.predictor import TrackedFrame
+    from emotrace.bundle import Bundle, PriorChoice
+    from emotrace.faces import Detector
 
 __all__ = [
     "Progress",
@@ -97,27 +98,14 @@ class VideoAnalysis:
         self._threads = self.settings.thread_count
         self._reader = VideoReader(self.path, decode_threads=self._threads)
         try:
-            self.bundle = (
-                bundle
-                if isinstance(bundle, Bundle)
-                else load_bundle(bundle, prior=prior, threads=self._threads)
-            )
-            self._predictor = FacePredictor(
-                self.bundle, batch_size=self.settings.batch_size, threads=self._threads
-            )
-            self.notices: tuple[str, ...] = self._predictor.notices
-            if detector is None or isinstance(detector, str):
-                choice = choose_detector(detector or self.settings.detector)
-                self.detector = choice.detector
-                self.notices += (choice.notice,) if choice.notice else ()
-            else:
-                self.detector = detector
-            self.rejection = FaceRejection.of(
-                self._predictor.face_spec, self.settings, self.detector
+            self._tracer = FrameTracer(
+                detector=detector, bundle=bundle, prior=prior, settings=self.settings
             )
         except BaseException:
             self._reader.close()
             raise
+        self.bundle, self.detector = self._tracer.bundle, self._tracer.detector
+        self.notices = self._tracer.notices
         self.cut_timestamps_seconds: list[float] = []
 
     def facts(self) -> InputFacts:
@@ -136,12 +124,12 @@ class VideoAnalysis:
                 "prior": self.bundle.prior_name,
                 "threads": self._threads,
             },
-            bundle=self._predictor.describe(),
+            bundle=self._tracer.describe_bundle(),
             detector=self.detector.name,
             notices=(slow,) if slow else (),
             run_notices=self.notices,
             cut_timestamps_seconds=self.cut_timestamps_seconds,
-            rejected=self.rejection.describe(),
+            rejected=self._tracer.rejection.describe(),
         )
 
     def results(self) -> Generator[FrameResult, None, None]:
@@ -169,52 +157,18 @@ class VideoAnalysis:
             frames: Iterable[Frame] = self._reader
             if self._threads > 1:
                 frames = stack.enter_context(run_ahead(frames, ahead=_DECODED_AHEAD))
-            tracked: Iterable[TrackedFrame] = self._track(frames, keep_frames=keep_frames)
+            tracked: Iterable[TrackedFrame] = (
+                self._tracer.track(frame, keep_frame=keep_frames) for frame in frames
+            )
             if self._threads > 1:
                 tracked = stack.enter_context(run_ahead(tracked, ahead=_TRACKED_AHEAD))
             for batch in _batches(tracked, self.settings.batch_size):
-                for item, predicted in zip(batch, self._predict(batch), strict=True):
-                    result = self.rejection.apply(predicted)
+                for item, result in zip(batch, self._tracer.predict(batch), strict=True):
                     if item.is_cut:
                         self.cut_timestamps_seconds.append(item.timestamp_seconds)
                     yield item.frame, result
                     meter.count()
         meter.finish()
-
-    def _track(self, frames: Iterable[Frame], *, keep_frames: bool) -> Iterator[TrackedFrame]:
-        settings, mapping = self.settings, self.detector.canonical
-        follower = FaceFollower(
-            self.detector, detect_every=settings.detect_every, search_every=settings.search_every
-        )
-        for frame in frames:
-            image = frame.image_rgb
-            faces, is_cut = follower.look(
-                image, frame_index=frame.index, timestamp_seconds=frame.timestamp_seconds
-            )
-            yield TrackedFrame(
-                frame if keep_frames else None,
-                frame.index,
-                frame.timestamp_seconds,
-                is_cut,
-                tuple(faces),
-                tuple(self._predictor.cut(image, face, mapping) for face in faces),
-            )
-
-    def _predict(self, batch: list[TrackedFrame]) -> Iterator[FrameResult]:
-        predictions = self._predictor.predict(batch)
-        at = 0
-        for item in batch:
-            mine = predictions[at : at + len(item.faces)]
-            at += len(item.faces)
-            yield FrameResult(
-                frame_index=item.frame_index,
-                timestamp_seconds=item.timestamp_seconds,
-                is_cut=item.is_cut,
-                faces=tuple(
-                    FaceResult(face=face, prediction=prediction)
-                    for face, prediction in zip(item.faces, mine, strict=True)
-                ),
-            )
 
 
 def stream_video(
