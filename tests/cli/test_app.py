@@ -99,7 +99,7 @@ def test_help_word_asks_for_a_verbs_help(call: Call) -> None:
         (["analyse", "a.mp4"], "did you mean 'analyze'?"),
         (["bundles", "lst"], "did you mean 'list'?"),
         (["train", "defaults"], "did you mean 'default'?"),
-        (["qqq"], "analyze, bundles"),
+        (["qqq"], "analyze, serve, bundles"),
     ],
 )
 def test_unknown_verb_names_the_nearest(call: Call, words: list[str], hint: str) -> None:

@@ -85,6 +85,12 @@ def _run_reproduce(argv: Sequence[str]) -> int:
     return run(argv)
 
 
+def _run_serve(argv: Sequence[str]) -> int:
+    from emotrace.cli.serve import run
+
+    return run(argv)
+
+
 def _run_synth(argv: Sequence[str]) -> int:
     from emotrace.cli.synth import run
 
@@ -108,6 +114,7 @@ VERBS = VerbTable(
         "analyze": Verb(
             summary="videos and pictures in, tables of predictions out", run=_run_analyze
         ),
+        "serve": Verb(summary="the same on a web page; a live camera; REST", run=_run_serve),
         "bundles": Verb(summary="the trained models that this machine has", run=_run_bundles),
         "datasets": Verb(summary="the data sets it reads; what is there of one", run=_run_datasets),
         "models": Verb(summary="the networks it can train: input, size, cost", run=_run_models),

@@ -1,0 +1,89 @@
+"""Keeps other web sites from using the server through its user's browser.
+
+A page of any site may send requests to an address of this machine. So the server answers only where
+the `Host` is a name that it is meant to have (a foreign name that points here would make the
+browser take the server for that site), and only where an `Origin`, if there is one, is the server's
+own page. Programs send no `Origin` and are not affected.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from starlette.responses import JSONResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+PAGE_POLICY: Final = (
+    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
+    "style-src 'self' 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'"
+)
+REPORT_POLICY: Final = "sandbox allow-scripts allow-popups allow-downloads"
+"""A report holds its own scripts and needs nothing of the server: it gets an origin of its own."""
+
+
+class Guard:
+    """ASGI middleware that refuses foreign hosts and origins and sends protective headers.
+
+    Args:
+        app: What to protect.
+        hosts: Names under which the server may be asked; empty for any.
+    """
+
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str] = ()) -> None:
+        self._app, self._hosts = app, frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        problem = self._problem(scope)
+        if problem is None:
+            await self._app(scope, receive, _with_headers(send))
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": problem[:120]})
+        else:
+            await JSONResponse({"error": problem}, 403)(scope, receive, send)
+
+    def _problem(self, scope: Scope) -> str | None:
+        headers = {key.lower(): value.decode("latin-1") for key, value in scope["headers"]}
+        host = headers.get(b"host", "")
+        if self._hosts and _host_name(host) not in self._hosts:
+            known = ", ".join(sorted(self._hosts))
+            return f"expected a request to one of {known}; got one to {host!r}"
+        origin = headers.get(b"origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            return f"expected a request of the server's own page; got one of {origin!r}"
+        return None
+
+
+def _host_name(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _with_headers(send: Send) -> Send:
+    async def send_more(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", ()))
+            present = {key.lower() for key, _ in headers}
+            for key, value in (
+                (b"content-security-policy", PAGE_POLICY.encode()),
+                (b"x-content-type-options", b"nosniff"),
+                (b"cross-origin-resource-policy", b"same-origin"),
+                (b"referrer-policy", b"no-referrer"),
+            ):
+                if key not in present:
+                    headers.append((key, value))
+            message = {**message, "headers": headers}
+        await send(message)
+
+    return send_more

@@ -1,0 +1,138 @@
+"""The process that analyses one upload: a request on stdin, progress and the outcome on stdout.
+
+Each line is a JSON object: `{"progress": ...}` up to ten times a second, then one of
+`{"outcome": ...}` and `{"error": "..."}`. `emotrace.web.runner` starts it, a module as a program.
+Where the server is gone, the next line cannot be written and the process ends.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from emotrace.analysis.annotate import ANNOTATED_IMAGE_FILE, ANNOTATED_VIDEO_FILE
+from emotrace.analysis.baseline import BaselineSettings
+from emotrace.analysis.batch import OutputChoice, analyze_inputs
+from emotrace.analysis.settings import AnalysisSettings
+from emotrace.errors import EmotraceError
+from emotrace.video import VideoReader
+
+if TYPE_CHECKING:
+    from emotrace.analysis.outcomes import InputOutcome
+    from emotrace.analysis.progress import Progress
+    from emotrace.timeline import InputFacts
+
+_PLAYED_CODECS: Final = frozenset({"h264", "vp8", "vp9", "av1"})
+_PLAYED_CONTAINERS: Final = frozenset({"mp4", "mov", "m4v", "webm"})
+_PLAYED_FORMATS: Final = frozenset({"yuv420p", "yuvj420p"})
+"""What every browser of the last years plays. Of others it is safer to show what was drawn."""
+
+
+def is_played_by_browsers(facts: InputFacts, path: Path) -> bool:
+    """Say whether browsers can be trusted to play a file."""
+    return (
+        not facts.is_still_image
+        and facts.codec in _PLAYED_CODECS
+        and facts.pixel_format in _PLAYED_FORMATS
+        and not _PLAYED_CONTAINERS.isdisjoint(facts.container.split(","))
+        and path.suffix.lower().lstrip(".") in _PLAYED_CONTAINERS
+    )
+
+
+def analyze_upload(request: dict[str, Any]) -> dict[str, Any]:
+    """Analyse one upload and tell of it on stdout.
+
+    Args:
+        request: `path`, `out`, `bundle`, `prior`, `detector`, `detect_every`, `neutral_baseline`,
+            `annotated`, `threads`; see `emotrace.web.jobs.JobOptions`.
+
+    Returns:
+        What became of it: `status`, `error`, `notices`, `results` (the folder's name below `out`)
+        and `shown`.
+
+    Raises:
+        EmotraceError: Nothing could be done at all.
+    """
+    path = Path(request["path"])
+    with VideoReader(path) as reader:
+        is_played = is_played_by_browsers(reader.facts(), path)
+    report = analyze_inputs(
+        [path],
+        request["out"],
+        bundle=request["bundle"],
+        prior=request["prior"],
+        settings=AnalysisSettings(
+            detector=request["detector"],
+            detect_every=request["detect_every"],
+            baseline=BaselineSettings() if request["neutral_baseline"] else None,
+            threads=request["threads"],
+        ),
+        outputs=OutputChoice(
+            csv=True, report=True, subtitles=True, video=request["annotated"] or not is_played
+        ),
+        observer=_Teller(),
+    )
+    (outcome,) = report.outcomes
+    summary = outcome.summary or {}
+    return {
+        "status": "done" if outcome.status == "skipped" else outcome.status,
+        "error": None if outcome.error is None else _for_the_user(outcome.error, path),
+        "notices": list(summary.get("notices", ())),
+        "results": None if outcome.folder is None else outcome.folder.name,
+        "shown": _what_to_show(outcome, is_played=is_played),
+    }
+
+
+def _for_the_user(message: object, path: Path) -> str:
+    """Return a message in one line that names the upload as its user does."""
+    return " ".join(str(message).split()).replace(str(path), path.name)
+
+
+def _what_to_show(outcome: InputOutcome, *, is_played: bool) -> str | None:
+    if outcome.folder is None:
+        return None
+    if is_played:
+        return "original"
+    if (outcome.folder / ANNOTATED_IMAGE_FILE).is_file():
+        return "picture"
+    return "annotated" if (outcome.folder / ANNOTATED_VIDEO_FILE).is_file() else None
+
+
+class _Teller:
+    """Passes progress on."""
+
+    def on_start(self, path: Path, position: int, total: int) -> None:
+        """Say nothing: the server knows."""
+
+    def on_progress(self, path: Path, progress: Progress) -> None:  # noqa: ARG002 -- one input
+        """Tell how far it has come."""
+        _tell({"progress": asdict(progress)})
+
+    def on_done(self, outcome: InputOutcome) -> None:
+        """Say nothing: the outcome follows."""
+
+
+def _tell(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Analyse what stdin asks for; return 0 where an outcome or an error was told."""
+    request = json.loads(sys.stdin.readline())
+    try:
+        _tell({"outcome": analyze_upload(request)})
+    except EmotraceError as error:
+        _tell({"error": _for_the_user(error, Path(request["path"]))})
+    except BrokenPipeError:
+        # Python would complain on closing what nobody reads any more.
+        sys.stdout = None
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
