@@ -39,8 +39,9 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from emotrace.analysis.batch import OutputChoice, analyze_inputs
+    from emotrace.analysis.batch import analyze_inputs
     from emotrace.analysis.live import LiveAnalysis
+    from emotrace.analysis.one_input import OutputChoice
     from emotrace.analysis.pipeline import Progress, analyze_video, stream_video
     from emotrace.analysis.settings import AnalysisSettings
     from emotrace.analysis.tables import Timeline
@@ -65,8 +66,9 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     homes = {
-        "emotrace.analysis.batch": ("OutputChoice", "analyze_inputs"),
+        "emotrace.analysis.batch": ("analyze_inputs",),
         "emotrace.analysis.live": ("LiveAnalysis",),
+        "emotrace.analysis.one_input": ("OutputChoice",),
         "emotrace.analysis.pipeline": ("Progress", "analyze_video", "stream_video"),
         "emotrace.analysis.settings": ("AnalysisSettings",),
         "emotrace.analysis.tables": ("Timeline",),

@@ -11,7 +11,8 @@ import av
 import pytest
 
 import emotrace
-from emotrace.analysis.batch import OutputChoice, analyze_inputs
+from emotrace.analysis.batch import analyze_inputs
+from emotrace.analysis.one_input import OutputChoice
 from emotrace.analysis.outcomes import BATCH_FILE, InputOutcome
 from emotrace.analysis.pipeline import Progress
 from emotrace.analysis.post_processing import AffectPostProcessing, PostProcessing
@@ -171,7 +172,7 @@ def test_a_failure_half_way_leaves_no_half_results(
     def fail(*_: object, **__: object) -> None:
         raise OutputError("expected room on the disk; got none; free some")
 
-    monkeypatch.setattr("emotrace.analysis.batch.write_webvtt", fail)
+    monkeypatch.setattr("emotrace.analysis.one_input.write_webvtt", fail)
     report = analyze_inputs(
         [clip], tmp_path / "out", settings=HAAR, outputs=OutputChoice(subtitles=True)
     )

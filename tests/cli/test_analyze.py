@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from emotrace.analysis import batch
 from emotrace.analysis.baseline import BaselineSettings
-from emotrace.analysis.batch import OutputChoice
+from emotrace.analysis.one_input import OutputChoice
 from emotrace.analysis.outcomes import BatchReport, InputOutcome
 from emotrace.analysis.pipeline import Progress
 from emotrace.analysis.post_processing import AffectPostProcessing, PostProcessing

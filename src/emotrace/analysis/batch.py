@@ -2,112 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import time
-from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from emotrace.analysis.annotate import (
-    ANNOTATED_IMAGE_FILE,
-    ANNOTATED_VIDEO_FILE,
-    AnnotatedVideoSink,
-)
 from emotrace.analysis.inputs import find_inputs, name_folders
-from emotrace.analysis.outcomes import (
-    BatchReport,
-    InputOutcome,
-    Status,
-    describe_damage,
-    write_batch_file,
-)
-from emotrace.analysis.pipeline import (
-    Progress,
-    ProgressHook,
-    VideoAnalysis,
-    finish_timeline,
-)
-from emotrace.analysis.post_processing import fill_timeline
-from emotrace.analysis.report import write_report
+from emotrace.analysis.one_input import InputRunner, OutputChoice
+from emotrace.analysis.outcomes import BatchObserver, BatchReport, InputOutcome, write_batch_file
+from emotrace.analysis.processes import RunnerRecipe, Task, run_in_processes
 from emotrace.analysis.settings import AnalysisSettings
-from emotrace.analysis.subtitles import write_webvtt
-from emotrace.analysis.tables import (
-    SEGMENTS_FILE,
-    SUMMARY_FILE,
-    TIMELINE_FILE,
-    Timeline,
-    TimelineTableWriter,
-    to_openface,
-    to_pyfeat,
-)
-from emotrace.analysis.thumbnails import take_thumbnails
 from emotrace.bundle import DEFAULT_BUNDLE, Bundle, PriorChoice, load_bundle
-from emotrace.bundle_spec import spec_to_json
-from emotrace.errors import EmotraceError, InputError, OutputError
+from emotrace.errors import InputError, UsageError
 from emotrace.faces import choose_detector
-from emotrace.storage import atomic_path, ensure_folder, remove_abandoned_partials
-from emotrace.version import __version__
+from emotrace.storage import ensure_folder, remove_abandoned_partials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotrace.faces import DetectorChoice
-
-REPORT_FILE: Final = "report.html"
-SUBTITLES_FILE: Final = "subtitles.vtt"
-OPENFACE_FILE: Final = "openface.csv"
-PYFEAT_FILE: Final = "pyfeat.csv"
-FILLED_FILE: Final = "filled.parquet"
-RESULT_FILES: Final = frozenset(
-    {
-        *(TIMELINE_FILE, SEGMENTS_FILE, SUMMARY_FILE, "timeline.csv", "segments.csv"),
-        *(ANNOTATED_VIDEO_FILE, ANNOTATED_IMAGE_FILE, REPORT_FILE, SUBTITLES_FILE),
-        *(OPENFACE_FILE, PYFEAT_FILE, FILLED_FILE, "filled.csv"),
-    }
-)
-"""Every name that a file in an input's folder may get from here."""
-
-_RUN_KEY: Final = "run"
-_RAW_NAME: Final = ".raw-timeline.parquet"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutputChoice:
-    """What to write besides `timeline.parquet`, `segments.parquet` and `summary.json`."""
-
-    csv: bool = False
-    """`timeline.csv` and `segments.csv`."""
-    video: bool = False
-    """`annotated.mp4` (for a still image `annotated.png`): boxes, ids, bars; audio kept."""
-    report: bool = False
-    """`report.html`: one interactive page that needs no network."""
-    subtitles: bool = False
-    """`subtitles.vtt`: WebVTT for any player."""
-    openface: bool = False
-    """`openface.csv`: the table under OpenFace's column names."""
-    pyfeat: bool = False
-    """`pyfeat.csv`: the table under py-feat's column names."""
-    filled: bool = False
-    """`filled.parquet`: valence and arousal of each face in every frame, interpolated over gaps."""
-
-
-class BatchObserver(Protocol):
-    """Is told what happens while a batch runs."""
-
-    def on_start(self, path: Path, position: int, total: int) -> None:
-        """Take note that input `position` (from 0) of `total` begins."""
-
-    def on_progress(self, path: Path, progress: Progress) -> None:
-        """Take note of how far the current input has come."""
-
-    def on_done(self, outcome: InputOutcome) -> None:
-        """Take note of what became of an input."""
+    from emotrace.analysis.progress import Progress
 
 
 def analyze_inputs(
@@ -119,6 +32,7 @@ def analyze_inputs(
     settings: AnalysisSettings | None = None,
     outputs: OutputChoice | None = None,
     overwrite: bool = False,
+    jobs: int = 1,
     observer: BatchObserver | None = None,
 ) -> BatchReport:
     """Analyse files, folders and globs into `out_folder`, one folder an input.
@@ -136,7 +50,11 @@ def analyze_inputs(
         settings: See `AnalysisSettings`.
         outputs: What to write besides the tables.
         overwrite: Analyse again what is there already.
-        observer: Is told what happens.
+        jobs: Inputs to analyse at the same time, each in a process of its own with its share of
+            `settings.threads`. The results are the same. As the processes import the script that
+            calls, a script of yours needs `if __name__ == "__main__":` above the call then.
+        observer: Is told what happens, in the calling thread; with several jobs, of several inputs
+            in turn.
 
     Returns:
         What became of each input; also written to `batch.json` in `out_folder`, where the entries
@@ -144,16 +62,56 @@ def analyze_inputs(
 
     Raises:
         OutputError: `out_folder` cannot be written to.
-        BundleError, DownloadError, UsageError: The bundle or the detector cannot be had at all.
+        BundleError, DownloadError, UsageError: The bundle or the detector cannot be had at all, or
+            `jobs` is below 1, or above 1 with a bundle that is loaded already.
     """
     settings, outputs = settings or AnalysisSettings(), outputs or OutputChoice()
+    if jobs < 1 or (jobs > 1 and isinstance(bundle, Bundle)):
+        raise UsageError(
+            f"expected jobs of at least 1, and a bundle's name or folder for more; got {jobs}"
+        )
     out_folder = ensure_folder(Path(out_folder))
     remove_abandoned_partials(out_folder)
     if not isinstance(bundle, Bundle):
-        bundle = load_bundle(bundle, prior=prior, threads=settings.thread_count)
+        # With several jobs for a trial only: one error now is better than one from each process.
+        loaded = load_bundle(bundle, prior=prior, threads=settings.thread_count)
+    else:
+        loaded = bundle
     # One detector for all inputs: its file is sought once, and its notice said once.
-    runner = _Runner(bundle, choose_detector(settings.detector), settings, outputs, overwrite)
-    outcomes: list[InputOutcome] = []
+    choice = choose_detector(settings.detector)
+    tasks, outcomes = _find_tasks(inputs, out_folder)
+    total, watch = len(tasks) + len(outcomes), observer or _Nobody()
+    for position, outcome in outcomes.items():
+        watch.on_start(outcome.path, position, total)
+        watch.on_done(outcome)
+    jobs = min(jobs, len(tasks))
+    if jobs > 1 and not isinstance(bundle, Bundle):
+        recipe = RunnerRecipe(
+            bundle=bundle,
+            prior=prior,
+            settings=replace(settings, threads=max(1, settings.thread_count // jobs)),
+            detector=choice.detector.name,
+            detector_notice=choice.notice,
+            outputs=outputs,
+            overwrite=overwrite,
+        )
+        outcomes |= run_in_processes(tasks, recipe, jobs=jobs, total=total, observer=watch)
+    else:
+        runner = InputRunner(loaded, choice, settings, outputs, overwrite)
+        for task in tasks:
+            watch.on_start(task.path, task.position, total)
+            outcome = runner.run(task.path, task.folder, partial(watch.on_progress, task.path))
+            outcomes[task.position] = outcome
+            watch.on_done(outcome)
+    report = BatchReport(outcomes=tuple(outcomes[position] for position in range(total)))
+    write_batch_file(out_folder, report)
+    return report
+
+
+def _find_tasks(
+    inputs: Sequence[str | Path], out_folder: Path
+) -> tuple[list[Task], dict[int, InputOutcome]]:
+    """Return what is to be done, and by its place among all inputs what cannot be."""
     found: list[tuple[Path, str | None]] = []
     for pattern in inputs:
         try:
@@ -164,214 +122,24 @@ def analyze_inputs(
             found.append((Path(pattern), str(error)))
     found = list(dict.fromkeys(found))
     names = name_folders([path for path, problem in found if problem is None])
+    tasks: list[Task] = []
+    failed: dict[int, InputOutcome] = {}
     for position, (path, problem) in enumerate(found):
-        if observer is not None:
-            observer.on_start(path, position, len(found))
         if problem is None:
-            outcome = runner.run(path, out_folder / names[path], _hook(observer, path))
+            tasks.append(Task(position=position, path=path, folder=out_folder / names[path]))
         else:
-            outcome = InputOutcome(path=path, status="failed", error=problem)
-        outcomes.append(outcome)
-        if observer is not None:
-            observer.on_done(outcome)
-    report = BatchReport(outcomes=tuple(outcomes))
-    write_batch_file(out_folder, report)
-    return report
+            failed[position] = InputOutcome(path=path, status="failed", error=problem)
+    return tasks, failed
 
 
-def _hook(observer: BatchObserver | None, path: Path) -> ProgressHook | None:
-    if observer is None:
-        return None
-    return lambda progress: observer.on_progress(path, progress)
+class _Nobody:
+    """Takes no note."""
 
+    def on_start(self, path: Path, position: int, total: int) -> None:
+        """Take no note of a beginning."""
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Runner:
-    """Analyses one input after another with the same bundle, detector and settings."""
+    def on_progress(self, path: Path, progress: Progress) -> None:
+        """Take no note of progress."""
 
-    bundle: Bundle
-    choice: DetectorChoice
-    settings: AnalysisSettings
-    outputs: OutputChoice
-    overwrite: bool
-
-    def run(self, path: Path, folder: Path, hook: ProgressHook | None) -> InputOutcome:
-        started = time.perf_counter()
-        try:
-            is_new, summary = self._analyze(path, folder, hook)
-        except (EmotraceError, OSError) as error:
-            # An OSError is the system's word on this input or its folder (a disk that went away).
-            message = " ".join(str(error).split())
-            return InputOutcome(
-                path=path,
-                status="failed",
-                error=message,
-                seconds=time.perf_counter() - started,
-            )
-        problem = describe_damage(path, summary)
-        whole: Status = "done" if is_new else "skipped"
-        return InputOutcome(
-            path=path,
-            status=whole if problem is None else "damaged",
-            was_there=not is_new,
-            folder=folder,
-            summary=summary,
-            error=problem,
-            seconds=time.perf_counter() - started,
-        )
-
-    def _analyze(
-        self, path: Path, folder: Path, hook: ProgressHook | None
-    ) -> tuple[bool, dict[str, Any]]:
-        """Return whether the input was analysed now, and its summary."""
-        analysis = VideoAnalysis(
-            path,
-            detector=self.choice.detector,
-            bundle=self.bundle,
-            settings=self.settings,
-            progress=hook,
-        )
-        with closing(analysis):
-            if self.choice.notice is not None:
-                analysis.notices += (self.choice.notice,)
-            remove_abandoned_partials(folder)
-            fingerprint = self._fingerprint(path)
-            earlier = _read_summary(folder)
-            if earlier is not None and not self.overwrite:
-                if self._is_complete(folder, earlier, fingerprint):
-                    return False, earlier
-                _refuse_other_input(folder, earlier, path)
-            is_new_folder = not folder.exists()
-            ensure_folder(folder)
-            try:
-                timeline = self._stream_to_disk(analysis, folder)
-                self._write_extras(analysis, timeline, folder)
-                timeline.summary[_RUN_KEY] = {
-                    "fingerprint": fingerprint,
-                    "outputs": asdict(self.outputs),
-                }
-                timeline.save(folder, csv=self.outputs.csv)
-            except BaseException:
-                if is_new_folder and not any(folder.iterdir()):
-                    folder.rmdir()
-                raise
-            return True, timeline.summary
-
-    def _stream_to_disk(self, analysis: VideoAnalysis, folder: Path) -> Timeline:
-        """Run the pipeline into the raw table (and the annotated video), with flat memory."""
-        raw = folder / _RAW_NAME
-        # The old summary speaks of other results from the first new file on.
-        (folder / SUMMARY_FILE).unlink(missing_ok=True)
-        try:
-            with ExitStack() as stack:
-                table = stack.enter_context(TimelineTableWriter(raw))
-                if self.outputs.video:
-                    sink = stack.enter_context(
-                        AnnotatedVideoSink(
-                            folder,
-                            source=analysis.path,
-                            uncertain_below=self.bundle.uncertain_threshold,
-                        )
-                    )
-                    frames = stack.enter_context(closing(analysis.frames_and_results()))
-                    for frame, result in frames:
-                        sink.write(frame, result)
-                        table.write(result)
-                else:
-                    results = stack.enter_context(closing(analysis.results()))
-                    for result in results:
-                        table.write(result)
-            return finish_timeline(analysis, pq.read_table(raw))
-        finally:
-            raw.unlink(missing_ok=True)
-
-    def _write_extras(self, analysis: VideoAnalysis, timeline: Timeline, folder: Path) -> None:
-        outputs = self.outputs
-        segments = timeline.segments() if outputs.report or outputs.subtitles else []
-        if outputs.subtitles:
-            write_webvtt(folder / SUBTITLES_FILE, segments)
-        if outputs.report:
-            thumbnails = take_thumbnails(
-                analysis.path, timeline.table, segments, analysis.detector.canonical
-            )
-            write_report(
-                folder / REPORT_FILE,
-                table=timeline.table,
-                segments=segments,
-                summary=timeline.summary,
-                thumbnails=thumbnails,
-                bundle_card=self.bundle.card,
-            )
-        if outputs.openface:
-            with atomic_path(folder / OPENFACE_FILE) as partial:
-                to_openface(timeline.table).to_csv(partial, index=False)
-        if outputs.pyfeat:
-            with atomic_path(folder / PYFEAT_FILE) as partial:
-                frame = to_pyfeat(timeline.table, input_path=str(analysis.path))
-                frame.to_csv(partial, index=False)
-        if outputs.filled:
-            self._write_filled(analysis, timeline, folder)
-
-    def _write_filled(self, analysis: VideoAnalysis, timeline: Timeline, folder: Path) -> None:
-        cuts = analysis.cut_timestamps_seconds
-        table = fill_timeline(timeline.table, cut_timestamps_seconds=cuts)
-        filled = int(pc.sum(table["is_filled"]).as_py() or 0)
-        timeline.summary["filled"] = {"rows": table.num_rows, "filled_rows": filled}
-        with atomic_path(folder / FILLED_FILE) as partial:
-            pq.write_table(table, partial)
-        if self.outputs.csv:
-            with atomic_path((folder / FILLED_FILE).with_suffix(".csv")) as partial:
-                table.to_pandas().to_csv(partial, index=False)
-
-    def _fingerprint(self, path: Path) -> str:
-        """Name what decides the outcome: the file, the model, the settings, the software."""
-        state, processing = path.stat(), self.settings.post_processing
-        parts = {
-            "path": os.path.abspath(path),  # noqa: PTH100 -- keeps links apart
-            "bytes": state.st_size,
-            "changed_ns": state.st_mtime_ns,
-            "bundle": self.bundle.hash,
-            # All that makes predictions of the model's outputs; what was measured makes none.
-            "spec": {k: v for k, v in spec_to_json(self.bundle.spec).items() if k != "results"},
-            "prior": self.bundle.prior_name,
-            "prior_shares": [round(float(share), 9) for share in self.bundle.prior],
-            "detector": self.choice.detector.name,
-            "detect_every": self.settings.detect_every,
-            "search_every": self.settings.search_every,
-            "keep_rejected": self.settings.keep_rejected,
-            "segmentation": asdict(self.settings.segmentation),
-            "baseline": self.settings.baseline and asdict(self.settings.baseline),
-            "post_processing": processing and processing.to_json(),
-            "emotrace": __version__,
-        }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-    def _is_complete(self, folder: Path, earlier: dict[str, Any], fingerprint: str) -> bool:
-        run = earlier.get(_RUN_KEY)
-        if not isinstance(run, dict) or run.get("fingerprint") != fingerprint:
-            return False
-        had = run.get("outputs")
-        wanted = [name for name, is_wanted in asdict(self.outputs).items() if is_wanted]
-        return (
-            isinstance(had, dict)
-            and all(had.get(name) for name in wanted)
-            and (folder / TIMELINE_FILE).is_file()
-        )
-
-
-def _read_summary(folder: Path) -> dict[str, Any] | None:
-    try:
-        value = json.loads((folder / SUMMARY_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _refuse_other_input(folder: Path, earlier: dict[str, Any], path: Path) -> None:
-    """Keep the results of another input of the same name from being replaced unawares."""
-    other = earlier.get("input", {}).get("path")
-    if other is not None and Path(other).resolve() != path.resolve():
-        raise OutputError(
-            f"expected {folder} to be free or to hold results of {path}; "
-            f"it holds those of {other}; choose another folder with -o, or give --overwrite"
-        )
+    def on_done(self, outcome: InputOutcome) -> None:
+        """Take no note of an end."""

@@ -6,13 +6,15 @@ import json
 import os
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from emotrace.analysis.tables import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from emotrace.analysis.progress import Progress
 
 BATCH_FILE: Final = "batch.json"
 Status = Literal["done", "skipped", "damaged", "failed"]
@@ -81,6 +83,19 @@ class BatchReport:
 
     def _with_status(self, status: Status) -> list[InputOutcome]:
         return [outcome for outcome in self.outcomes if outcome.status == status]
+
+
+class BatchObserver(Protocol):
+    """Is told what happens while a batch runs."""
+
+    def on_start(self, path: Path, position: int, total: int) -> None:
+        """Take note that input `position` (from 0) of `total` begins."""
+
+    def on_progress(self, path: Path, progress: Progress) -> None:
+        """Take note of how far the current input has come."""
+
+    def on_done(self, outcome: InputOutcome) -> None:
+        """Take note of what became of an input."""
 
 
 def describe_damage(path: Path, summary: dict[str, Any]) -> str | None:

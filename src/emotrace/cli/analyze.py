@@ -18,7 +18,7 @@ from emotrace.labels import EMOTIONS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from emotrace.analysis.batch import OutputChoice
+    from emotrace.analysis.one_input import OutputChoice
     from emotrace.analysis.outcomes import BatchReport
     from emotrace.analysis.settings import AnalysisSettings
 
@@ -39,7 +39,7 @@ Exit codes:
 
 Examples:
   emotrace analyze interview.mp4
-  emotrace analyze recordings/ -o results --csv --report
+  emotrace analyze recordings/ -o results --csv --report --jobs 4
   emotrace analyze '*.mov' photo.jpg --all
   emotrace analyze long.mp4 --detect-every 5 --threads 2
   emotrace analyze talk.mp4 --prior uniform --bundle my_bundle/
@@ -111,6 +111,8 @@ class _ModelArguments:
 
 @dataclass(frozen=True, kw_only=True)
 class _SpeedArguments:
+    jobs: Annotated[int, tyro.conf.arg(metavar="N")] = 1
+    """Inputs analysed at the same time, each with its share of the cores."""
     batch_size: Annotated[int, tyro.conf.arg(metavar="N")] = 16
     """Faces in one call of the model. Results do not depend on it."""
     threads: Annotated[
@@ -177,6 +179,7 @@ def run(argv: Sequence[str]) -> int:
                 settings=settings,
                 outputs=_outputs_from(arguments),
                 overwrite=arguments.output.overwrite,
+                jobs=arguments.speed.jobs,
                 observer=display,
             )
     except KeyboardInterrupt as stop:
@@ -253,7 +256,7 @@ def _parse_share(name: str, value: str) -> float:
 def _settings_from(arguments: AnalyzeArguments) -> AnalysisSettings:
     model, speed = arguments.model, arguments.speed
     check_least(1, detect_every=model.detect_every, search_every=model.search_every)
-    check_least(1, batch_size=speed.batch_size)
+    check_least(1, batch_size=speed.batch_size, jobs=speed.jobs)
     check_least(0, threads=speed.threads)
     if model.no_smoothing and model.smoothing is not None:
         raise UsageError("expected --smoothing or --no-smoothing; got both")
@@ -294,7 +297,7 @@ def _settings_from(arguments: AnalyzeArguments) -> AnalysisSettings:
 
 
 def _outputs_from(arguments: AnalyzeArguments) -> OutputChoice:
-    from emotrace.analysis.batch import OutputChoice
+    from emotrace.analysis.one_input import OutputChoice
 
     output = arguments.output
     return OutputChoice(

@@ -48,7 +48,7 @@ class AnalyzeDisplay:
         """Inputs whose results are complete."""
         self.total = 0
         """Inputs altogether; known once the first one begins."""
-        self._position = 0
+        self._done = 0
         self._shows_results = shows_results
         self._vote = vote
         console = progress_console()
@@ -56,7 +56,7 @@ class AnalyzeDisplay:
         self._bars = _make_bars(console) if shows_progress and is_live else None
         self._shows_lines = shows_progress and not is_live
         self._overall: TaskID | None = None
-        self._current: TaskID | None = None
+        self._current: dict[Path, TaskID] = {}
         self._notices_shown: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -73,26 +73,27 @@ class AnalyzeDisplay:
         if self._bars is not None:
             self._bars.stop()
 
-    def on_start(self, path: Path, position: int, total: int) -> None:
+    def on_start(self, path: Path, position: int, total: int) -> None:  # noqa: ARG002
         """Put up the bar of the next input."""
-        self.total, self._position = total, position
+        self.total = total
         if self._bars is None:
             return
         if total > 1 and self._overall is None:
             self._overall = self._bars.add_task("all inputs", total=total, text="")
         if self._overall is not None:
-            self._bars.update(self._overall, text=f"{position} of {total} done")
-        self._current = self._bars.add_task(_shortened(path.name), total=None, text="starting")
+            self._bars.update(self._overall, text=f"{self._done} of {total} done")
+        bar = self._bars.add_task(_shortened(path.name), total=None, text="starting")
+        self._current[path] = bar
 
-    def on_progress(self, path: Path, progress: Progress) -> None:  # noqa: ARG002 -- the protocol's
+    def on_progress(self, path: Path, progress: Progress) -> None:
         """Move the bar."""
-        if self._bars is None or self._current is None:
+        if self._bars is None or path not in self._current:
             return
         expected = progress.frames_expected
         left = progress.seconds_left
         rate = f"{progress.frames_per_second:.0f} frames/s"
         self._bars.update(
-            self._current,
+            self._current[path],
             completed=progress.frames_done,
             # A header that promises too little must not leave the bar full while work goes on.
             total=max(expected, progress.frames_done) if expected else None,
@@ -101,18 +102,19 @@ class AnalyzeDisplay:
 
     def on_done(self, outcome: InputOutcome) -> None:
         """Take the bar down and show what was found."""
+        self._done += 1
         if outcome.status != "failed":
             self.kept += 1
         if self._bars is not None:
-            if self._current is not None:
-                self._bars.remove_task(self._current)
-                self._current = None
+            if (bar := self._current.pop(outcome.path, None)) is not None:
+                self._bars.remove_task(bar)
             if self._overall is not None:
-                self._bars.advance(self._overall)
+                text = f"{self._done} of {self.total} done"
+                self._bars.update(self._overall, advance=1, text=text)
         if self._shows_lines and self.total > 1:
             is_new = outcome.status != "failed" and not outcome.was_there
             took = f" in {_duration(outcome.seconds)}" if is_new else ""
-            place = f"[{self._position + 1}/{self.total}]"
+            place = f"[{self._done}/{self.total}]"
             print_note(f"{place} {outcome.status}: {outcome.path.name}{took}")
         if outcome.status == "failed":
             return
@@ -258,7 +260,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _file_names(folder: Path) -> str:
-    from emotrace.analysis.batch import RESULT_FILES
+    from emotrace.analysis.one_input import RESULT_FILES
 
     # The user's own files may lie there too.
     return ", ".join(sorted(name for name in RESULT_FILES if (folder / name).is_file()))

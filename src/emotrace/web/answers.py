@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from emotrace.analysis.annotate import ANNOTATED_IMAGE_FILE, ANNOTATED_VIDEO_FILE
-from emotrace.analysis.batch import (
+from emotrace.analysis.one_input import (
     FILLED_FILE,
     OPENFACE_FILE,
     PYFEAT_FILE,

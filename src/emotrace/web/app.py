@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from emotrace.analysis.annotate import ANNOTATED_IMAGE_FILE, ANNOTATED_VIDEO_FILE
-from emotrace.analysis.batch import REPORT_FILE
+from emotrace.analysis.one_input import REPORT_FILE
 from emotrace.analysis.report_data import DISPLAY_ORDER
 from emotrace.analysis.tables import SEGMENTS_FILE, SUMMARY_FILE, TIMELINE_FILE
 from emotrace.bundle import DEFAULT_BUNDLE, load_bundle

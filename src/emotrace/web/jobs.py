@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
-from emotrace.analysis.batch import RESULT_FILES
+from emotrace.analysis.one_input import RESULT_FILES
 from emotrace.analysis.tables import write_json
 from emotrace.errors import InputError, UsageError
 from emotrace.storage import ensure_folder

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from emotrace.analysis.annotate import ANNOTATED_IMAGE_FILE, ANNOTATED_VIDEO_FILE
 from emotrace.analysis.baseline import BaselineSettings
-from emotrace.analysis.batch import OutputChoice, analyze_inputs
+from emotrace.analysis.batch import analyze_inputs
+from emotrace.analysis.one_input import OutputChoice
 from emotrace.analysis.settings import AnalysisSettings
 from emotrace.errors import EmotraceError
 from emotrace.video import VideoReader

@@ -1,0 +1,261 @@
+"""Inputs side by side, in processes of their own.
+
+One video keeps two or three cores busy: decoding, finding faces and the model each have one. With
+more cores, or for the last third of two, several videos at a time are faster. A process that dies
+takes one input with it; another takes its place.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+import time
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, cast
+
+from emotrace.analysis.one_input import InputRunner, OutputChoice
+from emotrace.analysis.outcomes import InputOutcome
+from emotrace.bundle import load_bundle
+from emotrace.errors import EmotraceError
+from emotrace.faces import DetectorChoice, choose_detector
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
+    from pathlib import Path
+    from types import FrameType
+
+    from emotrace.analysis.outcomes import BatchObserver
+    from emotrace.analysis.progress import Progress
+    from emotrace.analysis.settings import AnalysisSettings
+    from emotrace.bundle import PriorChoice
+
+_PATIENCE_SECONDS: Final = 5.0
+"""How long a process that is told to end may tidy up."""
+_Word = Literal["ready", "broken", "progress", "done"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One input to be analysed."""
+
+    position: int
+    """Its place among all inputs, from 0."""
+    path: Path
+    folder: Path
+    """For its results."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerRecipe:
+    """What a process needs to make a runner of its own; unlike a runner, it can be sent."""
+
+    bundle: str | Path
+    prior: PriorChoice
+    settings: AnalysisSettings
+    detector: str
+    """That `settings.detector` has led to: not `auto`."""
+    detector_notice: str | None
+    outputs: OutputChoice
+    overwrite: bool
+
+    def make(self) -> InputRunner:
+        """Make the runner.
+
+        Raises:
+            BundleError, DetectorError, DownloadError, UsageError: As `load_bundle` and
+                `choose_detector` say.
+        """
+        bundle = load_bundle(self.bundle, prior=self.prior, threads=self.settings.thread_count)
+        detector = choose_detector(self.detector).detector
+        choice = DetectorChoice(detector=detector, notice=self.detector_notice)
+        return InputRunner(bundle, choice, self.settings, self.outputs, self.overwrite)
+
+
+def run_in_processes(
+    tasks: Sequence[Task],
+    recipe: RunnerRecipe,
+    *,
+    jobs: int,
+    total: int,
+    observer: BatchObserver,
+) -> dict[int, InputOutcome]:
+    """Analyse inputs, several at the same time.
+
+    Args:
+        tasks: The inputs, in their order.
+        recipe: Makes each process's runner.
+        jobs: How many processes.
+        total: How many inputs there are with those that need no process; for the observer.
+        observer: Is told what happens, in the calling thread; inputs begin in their order and end
+            as they may.
+
+    Returns:
+        What became of each input, by its position.
+
+    Raises:
+        EmotraceError: No process could start.
+    """
+    crew = _Crew(tasks, recipe, total, observer)
+    try:
+        for _ in range(min(jobs, len(tasks))):
+            crew.hire()
+        while crew.workers:
+            for connection in wait([worker.connection for worker in crew.workers]):
+                crew.listen(cast("Connection", connection))
+    finally:
+        crew.dismiss()
+    return crew.outcomes
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    is_ready: bool = False
+    task: Task | None = None
+    started: float = 0.0
+
+
+class _Crew:
+    """The processes, and what is still to be done."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        recipe: RunnerRecipe,
+        total: int,
+        observer: BatchObserver,
+    ) -> None:
+        self._recipe, self._total, self._observer = recipe, total, observer
+        self._waiting = deque(tasks)
+        # A forked process would share the threads' locks of this one, held or not.
+        self._context = multiprocessing.get_context("spawn")
+        self.workers: list[_Worker] = []
+        self.outcomes: dict[int, InputOutcome] = {}
+
+    def hire(self) -> None:
+        """Start one more process."""
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_work, args=(theirs, self._recipe), daemon=True)
+        process.start()
+        # Only the process itself holds its end now: when it is gone, ours says so.
+        theirs.close()
+        self.workers.append(_Worker(process, ours))
+
+    def listen(self, connection: Connection) -> None:
+        """Take in what a process has to say, or that it is gone."""
+        worker = next(worker for worker in self.workers if worker.connection is connection)
+        try:
+            word, value = cast("tuple[_Word, Any]", connection.recv())
+        except (EOFError, OSError):
+            self._bury(worker)
+            return
+        if word == "broken":
+            raise EmotraceError(value)
+        if word == "progress":
+            if worker.task is not None:
+                self._observer.on_progress(worker.task.path, value)
+            return
+        worker.is_ready = True
+        if word == "done":
+            self._note(worker, value)
+        self._give_next(worker)
+
+    def dismiss(self) -> None:
+        """End what still runs."""
+        for worker in self.workers:
+            worker.process.terminate()
+        for worker in self.workers:
+            worker.process.join(_PATIENCE_SECONDS)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.connection.close()
+        self.workers = []
+
+    def _give_next(self, worker: _Worker) -> None:
+        if not self._waiting:
+            with suppress(OSError):
+                worker.connection.send(None)
+            worker.process.join(_PATIENCE_SECONDS)
+            self._let_go(worker)
+            return
+        worker.task, worker.started = self._waiting.popleft(), time.perf_counter()
+        self._observer.on_start(worker.task.path, worker.task.position, self._total)
+        # Where it has died meanwhile, listening to it will tell.
+        with suppress(OSError):
+            worker.connection.send(worker.task)
+
+    def _bury(self, worker: _Worker) -> None:
+        """Report the input that a dead process had, and put another one in its place."""
+        worker.process.join(_PATIENCE_SECONDS)
+        code = worker.process.exitcode
+        self._let_go(worker)
+        if not worker.is_ready:
+            raise EmotraceError(
+                f"expected processes for several inputs at a time to start; one ended at once with "
+                f"exit code {code}; in a script of your own the call must stand below "
+                "'if __name__ == \"__main__\":'; one input at a time needs none"
+            )
+        if worker.task is not None:
+            path = worker.task.path
+            how = f"was ended by signal {-code}" if code and code < 0 else f"ended with {code}"
+            outcome = InputOutcome(
+                path=path,
+                status="failed",
+                error=(
+                    f"expected to analyse {path}; its process {how}; the file may be damaged in a "
+                    "way that the decoder does not survive, or memory ran out"
+                ),
+                seconds=time.perf_counter() - worker.started,
+            )
+            self._note(worker, outcome)
+        if self._waiting:
+            self.hire()
+
+    def _note(self, worker: _Worker, outcome: InputOutcome) -> None:
+        if worker.task is not None:
+            self.outcomes[worker.task.position] = outcome
+            worker.task = None
+        self._observer.on_done(outcome)
+
+    def _let_go(self, worker: _Worker) -> None:
+        self.workers.remove(worker)
+        if worker.process.is_alive():
+            worker.process.kill()
+            worker.process.join()
+        worker.connection.close()
+
+
+def _work(connection: Connection, recipe: RunnerRecipe) -> None:
+    """Analyse one input after another in a process of its own, until there are no more."""
+    # Ctrl-C reaches every process of a terminal: the first one decides, and ends the others.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    try:
+        runner = recipe.make()
+    except EmotraceError as error:
+        connection.send(("broken", str(error)))
+        return
+    # Where the first process is gone, there is nobody to hear or to ask.
+    with suppress(EOFError, OSError):
+        connection.send(("ready", None))
+        while (task := cast("Task | None", connection.recv())) is not None:
+            tell = partial(_tell_progress, connection)
+            connection.send(("done", runner.run(task.path, task.folder, tell)))
+
+
+def _tell_progress(connection: Connection, progress: Progress) -> None:
+    connection.send(("progress", progress))
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    # Raised in the midst of the work, so that what is half written goes.
+    sys.exit(128 + int(signal.SIGTERM))
