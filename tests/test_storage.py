@@ -62,7 +62,7 @@ def test_a_file_in_a_folders_place_is_an_error_that_names_it(tmp_path: Path, bel
         ensure_folder(occupied / below)
     assert str(occupied) in str(told.value)
     reason = "it lies below a file" if below else "it is a file"
-    assert f"({reason}); choose another folder with -o" in str(told.value)
+    assert f"({reason}); choose another folder" in str(told.value)
     assert "\n" not in str(told.value)
     assert occupied.read_text() == "kept"
 

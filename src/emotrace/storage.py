@@ -60,7 +60,7 @@ def ensure_folder(folder: Path) -> Path:
             reason = "it lies below a file"
         raise OutputError(
             f"expected a folder that can be written to; got {folder} ({reason}); "
-            "choose another folder with -o"
+            "choose another folder"
         ) from error
     return folder
 

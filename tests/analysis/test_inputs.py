@@ -125,3 +125,8 @@ def test_every_input_gets_a_name_of_its_own(paths: list[Path]) -> None:
     if len(distinct_files) == len(set(paths)):
         folded = [name.casefold() for name in names.values()]
         assert len(folded) == len(set(folded))
+
+
+def test_no_folder_takes_the_place_of_the_batchs_own_file() -> None:
+    names = name_folders([Path("batch.json.mp4"), Path("a.mp4")])
+    assert list(names.values()) == ["batch.json.mp4", "a"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,9 @@ from fastapi.testclient import TestClient
 
 from emotrace import OutputChoice, analyze_inputs
 from emotrace.analysis.settings import AnalysisSettings
-from emotrace.errors import BundleError, UsageError
+from emotrace.errors import BundleError, OutputError, UsageError
 from emotrace.labels import EMOTIONS
-from emotrace.web.app import ServerSettings, create_app
+from emotrace.web.app import PAGE_FOLDER, ServerSettings, create_app
 from tests.video.recordings import Recording, steady
 from tests.web.conftest import HAAR, HERE, is_over, running, upload, wait_for
 
@@ -91,6 +92,8 @@ def test_the_video_can_be_sought_in(
 ) -> None:
     client, job, _ = served
     url = f"/api/jobs/{job['id']}/media"
+    head = client.head(url)
+    assert int(head.headers["content-length"]) == short_clip.stat().st_size
     part = client.get(url, headers={"range": "bytes=100-199"})
     assert part.status_code == 206
     assert part.content == short_clip.read_bytes()[100:200]
@@ -151,6 +154,8 @@ def test_a_file_that_is_no_video_fails_alone(client: TestClient, tmp_path: Path)
     assert "expected a video or picture; got notes [1]_.txt" in job["error"]
     assert str(tmp_path) not in job["error"]
     assert (job["files"], job["show"]) == ([], None)
+    (listed,) = client.get("/api/jobs").json()["jobs"]
+    assert listed == {key: value for key, value in job.items() if key != "files"}
     timeline = client.get(f"/api/jobs/{job['id']}/timeline")
     assert timeline.status_code == 404
 
@@ -194,7 +199,35 @@ def test_too_large_and_empty_uploads_leave_nothing(tmp_path: Path) -> None:
         wrong_form = client.post("/api/jobs", files={"video": ("a.mp4", b"x")})
         assert wrong_form.status_code == 422
         assert "a file named 'file'" in wrong_form.json()["error"]
+        in_parts = client.post(
+            "/api/jobs",
+            headers={"content-type": "multipart/form-data; boundary=x"},
+            content=(b"x" for _ in range(5)),
+        )
+        assert in_parts.status_code == 411
         assert list((tmp_path / "jobs").iterdir()) == []
+
+
+def test_a_disk_that_fills_up_leaves_nothing(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OutputError("the disk is full")
+
+    monkeypatch.setattr("emotrace.web.jobs.write_json", fail)
+    for answer in (
+        client.post("/api/jobs?name=a.mp4", content=b"x"),
+        client.post("/api/jobs", files={"file": ("a.mp4", b"x")}),
+    ):
+        assert answer.status_code == 507
+        assert "the disk is full" in answer.json()["error"]
+    assert list((tmp_path / "jobs").iterdir()) == []
+
+
+def test_a_wrong_method_is_told_the_right_ones(client: TestClient) -> None:
+    answer = client.put("/api/jobs")
+    assert answer.status_code == 405
+    assert answer.headers["allow"] in ("GET", "POST")
 
 
 def test_a_full_disk_is_said_before_the_upload(
@@ -221,11 +254,22 @@ def test_the_server_tells_about_itself(client: TestClient) -> None:
 
 def test_the_page_and_its_parts_are_there(client: TestClient) -> None:
     page = client.get("/")
-    assert page.status_code == 200
+    assert page.status_code == client.head("/").status_code == 200
     assert "emotrace" in page.text
-    for name in [part.split('"')[0] for part in page.text.split('="/page/')[1:]]:
-        assert client.get(f"/page/{name}").status_code == 200, name
-    assert client.get("/page/../app.py").status_code == 404
+    waiting = re.findall(r'="(page/[^"]+)"', page.text)
+    assert len(waiting) >= 2
+    known = set(waiting)
+    while waiting:
+        name = waiting.pop()
+        part = client.get(f"/{name}")
+        assert part.status_code == 200, name
+        assert part.headers["cache-control"] == "no-cache"
+        found = {f"page/{other}" for other in re.findall(r'from "\./([^"]+)"', part.text)}
+        waiting += found - known
+        known |= found
+    # Nothing lies about that the page does not use, and nothing else is handed out.
+    assert known == {f"page/{path.name}" for path in PAGE_FOLDER.iterdir()} - {"page/index.html"}
+    assert client.get("/page/..%2fapp.py").status_code == 404
 
 
 def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:

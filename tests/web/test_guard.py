@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,11 +50,35 @@ def test_its_own_page_can(client: TestClient, portrait: bytes) -> None:
     assert answer.status_code == 200
 
 
-def test_a_server_for_the_network_answers_to_any_name(tmp_path: Path) -> None:
-    with running(tmp_path, host="0.0.0.0") as client:  # noqa: S104 -- nothing listens
-        assert client.get("/api/jobs", headers={"host": "lab-3.example"}).status_code == 200
-        foreign = {"host": "lab-3.example", "origin": "http://evil.example"}
-        assert client.get("/api/jobs", headers=foreign).status_code == 403
+def test_a_server_for_the_network_takes_addresses_and_its_own_names(tmp_path: Path) -> None:
+    with running(tmp_path, host="0.0.0.0", names=("Lab.example",)) as client:  # noqa: S104
+        for host in ("192.168.1.5:8000", "[fe80::1]:8000", "lab.example", socket.gethostname()):
+            assert client.get("/api/jobs", headers={"host": host}).status_code == 200, host
+        # A name of somebody else's may have been made to point here.
+        for headers in (
+            {"host": "evil.example"},
+            {"host": "lab.example", "origin": "http://evil.example"},
+            {"host": "192.168.1.5", "origin": "http://192.168.1.6"},
+        ):
+            assert client.get("/api/jobs", headers=headers).status_code == 403
+
+
+def test_a_proxy_may_stand_before_a_local_server(tmp_path: Path) -> None:
+    with running(tmp_path, names=("lab.example",)) as client:
+        for headers in (
+            {"host": "lab.example", "origin": "https://lab.example"},
+            {"host": "127.0.0.1:8000", "origin": "https://lab.example"},
+        ):
+            assert client.get("/api/jobs", headers=headers).status_code == 200
+        assert client.get("/api/jobs", headers={"host": "other.example"}).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "Localhost", "::1"])
+def test_what_is_local_is_told_by_its_address(tmp_path: Path, host: str) -> None:
+    with running(tmp_path, host=host) as client:
+        assert client.get("/api/jobs", headers={"host": "192.168.1.5"}).status_code == 403
+        own = f"[{host}]" if ":" in host else host
+        assert client.get("/api/jobs", headers={"host": f"{own}:8000"}).status_code == 200
 
 
 def test_answers_forbid_what_the_page_does_not_need(client: TestClient) -> None:
@@ -61,3 +86,5 @@ def test_answers_forbid_what_the_page_does_not_need(client: TestClient) -> None:
     assert "default-src 'self'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cross-origin-resource-policy"] == "same-origin"
+    refused = client.get("/", headers={"host": "evil.example"})
+    assert refused.headers["x-content-type-options"] == "nosniff"

@@ -43,6 +43,9 @@ def test_any_name_becomes_one_safe_name(name: str) -> None:
         ("a\nb.mp4", "a_b.mp4"),
         ("", "upload"),
         ("/", "upload"),
+        ("con.mp4", "_con.mp4"),
+        ("a" * 149 + " b", "a" * 149),
+        ("console.mp4", "console.mp4"),
         ("x" * 300 + ".mp4", "x" * 146 + ".mp4"),
     ],
 )
@@ -56,6 +59,7 @@ def test_a_store_opened_again_has_its_jobs(tmp_path: Path) -> None:
     store.change(first.job_id, status="done", results="0", notices=("small",), shown="original")
     store.change(second.job_id, status="running")
     store.change(second.job_id, progress={"frames_done": 5})
+    store.close()
     again = JobStore(tmp_path / "jobs")
     assert [job.job_id for job in again.all()] == [first.job_id, second.job_id, third.job_id]
     assert again.get(first.job_id) == store.get(first.job_id)
@@ -68,19 +72,30 @@ def test_a_store_opened_again_has_its_jobs(tmp_path: Path) -> None:
 
 
 def test_an_upload_that_was_never_finished_goes(tmp_path: Path) -> None:
-    job_id, path = JobStore(tmp_path).receive("clip.mp4")
+    store = JobStore(tmp_path)
+    job_id, path = store.receive("clip.mp4")
     path.write_bytes(b"half")
+    store.close()
+    # A folder of somebody else's may look like one of ours.
+    thesis = tmp_path / ("0" * 16) / "thesis.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("x")
     assert JobStore(tmp_path).all() == []
     assert not (tmp_path / job_id).exists()
+    assert thesis.exists()
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"job_id": 3}', '{"options": {"x": 1}}'])
-def test_what_is_no_job_is_left_alone(tmp_path: Path, content: str) -> None:
+def test_what_is_no_job_is_left_alone(
+    tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
     store = JobStore(tmp_path)
     job = add(store)
     (tmp_path / job.job_id / "job.json").write_text(content)
     (tmp_path / "notes").mkdir()
+    store.close()
     assert JobStore(tmp_path).all() == []
+    assert f"{job.job_id} is left alone" in caplog.text
     assert (tmp_path / job.job_id / "input" / "clip.mp4").read_bytes() == b"pictures"
     assert (tmp_path / "notes").is_dir()
 
@@ -111,10 +126,36 @@ def test_only_results_are_handed_out(tmp_path: Path) -> None:
             store.result_file(done, name)
 
 
-def test_the_folder_is_for_its_owner_only(tmp_path: Path) -> None:
-    JobStore(tmp_path / "jobs")
+def test_a_job_is_for_its_owner_only(tmp_path: Path) -> None:
+    job = add(JobStore(tmp_path))
     if os.name == "posix":
-        assert (tmp_path / "jobs").stat().st_mode & 0o077 == 0
+        assert (tmp_path / job.job_id).stat().st_mode & 0o077 == 0
+
+
+def test_one_server_for_each_folder(tmp_path: Path) -> None:
+    first = JobStore(tmp_path)
+    job_id, _ = first.receive("clip.mp4")
+    with pytest.raises(OutputError, match="another emotrace serves"):
+        JobStore(tmp_path)
+    assert (tmp_path / job_id).exists()
+    first.close()
+    JobStore(tmp_path).close()
+
+
+def test_what_cannot_be_written_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise OutputError("the disk is full")
+
+    store = JobStore(tmp_path)
+    job = add(store)
+    monkeypatch.setattr("emotrace.web.jobs.write_json", fail)
+    changed = store.change(job.job_id, status="running")
+    assert changed is not None
+    assert store.get(job.job_id) == changed
+    assert changed.status == "running"
+    assert "the disk is full" in caplog.text
 
 
 def test_a_folder_that_cannot_be_is_said(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from starlette.websockets import WebSocketDisconnect
 
+from emotrace.faces import DetectorChoice
+from emotrace.faces.haar import HaarDetector
 from emotrace.labels import EMOTIONS
-from emotrace.web.live import MOST_PICTURE_BYTES, decode_picture
+from emotrace.web.pictures import MOST_PICTURE_BYTES, decode_picture
 from tests.web.conftest import HERE, running
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def test_the_prior_is_the_callers(client: TestClient, portrait: bytes) -> None:
     ("content", "status", "words"),
     [
         (b"", 422, "got 0 bytes"),
-        (b"no picture", 422, "bytes that do not decode"),
+        (b"no picture", 422, "got something else"),
         (b"x" * (MOST_PICTURE_BYTES + 1), 413, "at most"),
     ],
 )
@@ -93,11 +95,12 @@ def test_a_live_view_knows_who_is_who(
 
 def test_a_live_view_goes_on_after_a_mistake(client: TestClient, portrait: bytes) -> None:
     with client.websocket_connect(LIVE) as view:
-        assert "do not decode" in ask(view, b"no picture")["error"]
+        assert "got something else" in ask(view, b"no picture")["error"]
         assert len(ask(view, portrait, 5.0)["faces"]) == 1
         assert "later than 5.000 s" in ask(view, portrait, 4.0)["error"]
-        view.send_text("five")
-        assert "expected {" in json.loads(view.receive_text())["error"]
+        for text in ("five", '{"timestamp": 1%s}' % ("0" * 400), "[" * 100_000):
+            view.send_text(text)
+            assert "expected {" in json.loads(view.receive_text())["error"]
         assert len(ask(view, portrait, 6.0)["faces"]) == 1
 
 
@@ -122,3 +125,20 @@ def test_a_wrong_wish_ends_a_live_view_with_a_word(client: TestClient) -> None:
         assert "dlib" in json.loads(view.receive_text())["error"]
         with pytest.raises(WebSocketDisconnect):
             view.receive_text()
+
+
+def test_auto_is_decided_once_in_a_while(
+    tmp_path: Path, portrait: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def choose(name: str) -> DetectorChoice:
+        asked.append(name)
+        return DetectorChoice(detector=HaarDetector(), notice="no YuNet here")
+
+    monkeypatch.setattr("emotrace.web.live.choose_detector", choose)
+    with running(tmp_path) as client:
+        answers = [client.post("/api/predict", content=portrait).json() for _ in range(3)]
+    assert asked == ["auto"]
+    assert [answer["notices"] for answer in answers] == [["no YuNet here"]] * 3
+    assert [len(answer["faces"]) for answer in answers] == [1, 1, 1]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from emotrace.errors import OutputError
 from emotrace.web import runner as runner_module
 from emotrace.web.jobs import JobOptions, JobStore
 from emotrace.web.runner import JobRunner
@@ -18,6 +19,7 @@ from tests.video.recordings import Recording, steady
 from tests.web.conftest import is_over, running, upload, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from fastapi.testclient import TestClient
@@ -39,6 +41,13 @@ def add(store: JobStore, name: str) -> str:
     job_id, path = store.receive(name)
     path.write_bytes(b"x")
     return store.submit(job_id, path, JobOptions()).job_id
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def wait_until_over(store: JobStore, *job_ids: str) -> list[Any]:
@@ -135,9 +144,9 @@ def test_a_server_that_stops_takes_its_jobs_up_again(
     job_id = add(store, "a.mp4")
     first = JobRunner(store, bundle="default")
     first.start()
-    while not (mark.exists() and mark.read_text()):
-        time.sleep(0.01)
+    wait_until(lambda: mark.exists() and mark.read_text() != "")
     first.stop()
+    store.close()
     with pytest.raises(ProcessLookupError):
         os.kill(int(mark.read_text()), 0)
     again = JobStore(tmp_path / "jobs")
@@ -149,6 +158,44 @@ def test_a_server_that_stops_takes_its_jobs_up_again(
     (done,) = wait_until_over(again, job_id)
     second.stop()
     assert done.status == "done"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signal there")
+def test_a_service_that_is_stopped_as_a_whole_loses_no_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / "pid"
+    pretend(monkeypatch, f"open({str(mark)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)")
+    store = JobStore(tmp_path / "jobs")
+    job_id = add(store, "a.mp4")
+    runner = JobRunner(store, bundle="default")
+    runner.start()
+    wait_until(lambda: mark.exists() and mark.read_text() != "")
+    # The process gets the signal first; the server comes to its end a little later.
+    os.kill(int(mark.read_text()), signal.SIGTERM)
+    time.sleep(0.5)
+    runner.stop()
+    job = store.get(job_id)
+    assert job is not None
+    assert (job.status, job.error) == ("waiting", None)
+
+
+def test_a_disk_that_is_full_stops_no_other_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend(monkeypatch, f"print(json.dumps({OUTCOME}))")
+    store = JobStore(tmp_path / "jobs")
+    ids = [add(store, "a.mp4"), add(store, "b.mp4")]
+
+    def fail(*_: object) -> None:
+        raise OutputError("the disk is full")
+
+    monkeypatch.setattr("emotrace.web.jobs.write_json", fail)
+    runner = JobRunner(store, bundle="default")
+    runner.start()
+    jobs = wait_until_over(store, *ids)
+    runner.stop()
+    assert [job.status for job in jobs] == ["done", "done"]
 
 
 def test_a_process_that_does_not_listen_is_killed(
@@ -165,8 +212,7 @@ def test_a_process_that_does_not_listen_is_killed(
     job_id = add(store, "a.mp4")
     runner = JobRunner(store, bundle="default")
     runner.start()
-    while not mark.exists():
-        time.sleep(0.01)
+    wait_until(mark.exists)
     started = time.monotonic()
     store.forget(job_id)
     runner.cancel(job_id)

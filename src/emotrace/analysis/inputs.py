@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from emotrace.analysis.outcomes import BATCH_FILE
 from emotrace.errors import InputError
 
 if TYPE_CHECKING:
@@ -154,7 +155,7 @@ def name_folders(paths: Sequence[Path]) -> dict[Path, str]:
     names: dict[Path, str] = {}
     remaining, level = list(dict.fromkeys(paths)), 0
     deepest = max((len(path.parts) for path in absolute.values()), default=0) + 1
-    taken: set[str] = set()
+    taken = {BATCH_FILE}  # lies beside the folders
     while remaining:
         counts = Counter(candidate(path, level).casefold() for path in remaining)
         unresolved: list[Path] = []

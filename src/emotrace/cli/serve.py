@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,10 @@ class ServeArguments:
     """Where it listens; 0 takes one that is free."""
     host: Annotated[str, tyro.conf.arg(metavar="ADDRESS")] = "127.0.0.1"
     """Address that it listens on; 0.0.0.0 lets every machine in the network in."""
+    names: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="NAME...", help_behavior_hint="(default: none)")
+    ] = ()
+    """Names under which it is asked besides, as that of a proxy before it."""
     folder: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("emotrace-web")
     """Where uploads and results are kept."""
     bundle: Annotated[str, tyro.conf.arg(metavar="NAME|PATH")] = "default"
@@ -82,19 +87,29 @@ def run(argv: Sequence[str]) -> int:
         import uvicorn
 
         from emotrace.web.app import ServerSettings, create_app
+        from emotrace.web.pictures import MOST_PICTURE_BYTES
+    listener = _listen(arguments.host, arguments.port)
     settings = ServerSettings(
         folder=arguments.folder,
         bundle=arguments.bundle,
-        host=arguments.host,
+        host=listener.getsockname()[0],
+        names=arguments.names,
         jobs_at_once=arguments.jobs,
         threads=arguments.threads,
         most_live_views=arguments.max_live,
         max_upload_bytes=arguments.max_upload_mb * 2**20,
     )
-    with _listen(arguments.host, arguments.port) as listener:
+    with listener:
         app = create_app(settings)
         server = uvicorn.Server(
-            uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3)
+            uvicorn.Config(
+                app,
+                log_level="warning",
+                timeout_graceful_shutdown=3,
+                ws_max_size=MOST_PICTURE_BYTES,
+                # Pictures are compressed already.
+                ws_per_message_deflate=False,
+            )
         )
         address = _address(arguments.host, listener.getsockname()[1])
         print_note(f"uploads and results are kept in {arguments.folder.absolute()}")
@@ -135,13 +150,16 @@ def _listen(host: str, port: int) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"expected --host to be an address of this machine; got {host!r} ({error.strerror})"
+            f"expected --host to be an address of this machine; got {host!r} ({reason})"
         ) from error
     try:
-        # A server that has just ended leaves its port busy for a minute otherwise.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":
+            # A server that has just ended leaves its port busy for a minute otherwise. On Windows
+            # the same word would let two servers have one port.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(where)
         listener.listen(128)
     except OSError as error:

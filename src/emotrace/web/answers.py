@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -48,33 +49,36 @@ FILE_MEANINGS: Final = {
 
 
 def describe_jobs(jobs: Iterable[Job], store: JobStore) -> list[dict[str, Any]]:
-    """Return what a client is told of jobs."""
+    """Return what a client is told of jobs, their files aside."""
     queue = store.queue()
-    return [_describe_job(job, store, queue.get(job.job_id)) for job in jobs]
+    return [
+        {
+            "id": job.job_id,
+            "name": job.name,
+            "size_bytes": job.size_bytes,
+            "created": job.created,
+            "status": job.status,
+            "position": queue.get(job.job_id),
+            "progress": job.progress,
+            "error": job.error,
+            "options": asdict(job.options),
+            "notices": list(job.notices),
+            "show": job.shown,
+        }
+        for job in jobs
+    ]
 
 
-def _describe_job(job: Job, store: JobStore, position: int | None) -> dict[str, Any]:
+def describe_files(job: Job, store: JobStore) -> list[dict[str, Any]]:
+    """Return what there is of a finished job, those files first that are wanted most often."""
     files = store.result_files(job) if not job.is_open else {}
     order = list(FILE_MEANINGS)
     names = sorted(files, key=lambda name: order.index(name) if name in order else len(order))
-    return {
-        "id": job.job_id,
-        "name": job.name,
-        "size_bytes": job.size_bytes,
-        "created": job.created,
-        "status": job.status,
-        "position": position,
-        "progress": job.progress,
-        "error": job.error,
-        "options": job.to_json()["options"],
-        "notices": list(job.notices),
-        "show": job.shown,
-        "files": [
-            {"name": name, "bytes": size, "meaning": FILE_MEANINGS.get(name, "")}
-            for name in names
-            if (size := _size_of(files[name])) is not None
-        ],
-    }
+    return [
+        {"name": name, "bytes": size, "meaning": FILE_MEANINGS.get(name, "")}
+        for name in names
+        if (size := _size_of(files[name])) is not None
+    ]
 
 
 def _size_of(path: Path) -> int | None:

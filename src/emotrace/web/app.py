@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
-import shutil
+import socket
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast, get_args
 
@@ -15,7 +15,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -24,25 +23,27 @@ from emotrace.analysis.one_input import REPORT_FILE
 from emotrace.analysis.report_data import DISPLAY_ORDER
 from emotrace.analysis.tables import SEGMENTS_FILE, SUMMARY_FILE, TIMELINE_FILE
 from emotrace.bundle import DEFAULT_BUNDLE, load_bundle
-from emotrace.errors import BundleError, EmotraceError, InputError, UsageError
+from emotrace.errors import BundleError, DownloadError, EmotraceError, InputError, UsageError
 from emotrace.faces import DetectorName
 from emotrace.labels import EMOTIONS
 from emotrace.version import __version__
 from emotrace.video.palette import FACE_COLORS, emotion_color
-from emotrace.web.answers import describe_jobs, describe_timeline
+from emotrace.web.answers import describe_files, describe_jobs, describe_timeline
 from emotrace.web.guard import LOOPBACK_HOSTS, REPORT_POLICY, Guard
 from emotrace.web.jobs import Job, JobOptions, JobStore, check_options
-from emotrace.web.live import MOST_PICTURE_BYTES, LiveDesk
+from emotrace.web.live import LiveDesk
+from emotrace.web.pictures import MOST_PICTURE_BYTES
 from emotrace.web.runner import JobRunner
+from emotrace.web.uploads import take_upload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from starlette.types import Scope
+
 __all__ = ["ServerSettings", "create_app"]
 
 PAGE_FOLDER: Final = Path(__file__).with_name("page")
-_SPARE_BYTES: Final = 256 * 2**20
-"""Left free on the disk by uploads: results and partial files need room too."""
 _MEDIA_TYPES: Final = {
     ".mp4": "video/mp4",
     ".m4v": "video/mp4",
@@ -66,8 +67,10 @@ class ServerSettings:
     bundle: str = DEFAULT_BUNDLE
     """The model: a name or a folder."""
     host: str = "127.0.0.1"
-    """The address that it listens on. Of this machine's own (loopback), it answers only requests
-    that name it; of others it cannot know the names."""
+    """The address that it listens on."""
+    names: tuple[str, ...] = ()
+    """Under which it may be asked besides, as behind a proxy. Where other machines reach it, it
+    also takes its numeric addresses and this machine's own name."""
     jobs_at_once: int = 1
     threads: int = 0
     """CPU threads of all jobs together; 0 takes all that this process may use."""
@@ -88,7 +91,16 @@ class ServerSettings:
     @property
     def is_local(self) -> bool:
         """Whether only this machine can reach the server."""
-        return self.host in LOOPBACK_HOSTS
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host.lower() == "localhost"
+
+    @property
+    def all_names(self) -> frozenset[str]:
+        """Under which it may be asked, numeric addresses of this machine in a network aside."""
+        own = {socket.gethostname(), socket.getfqdn(), f"{socket.gethostname()}.local"}
+        return LOOPBACK_HOSTS | {self.host, *self.names, *(() if self.is_local else own)}
 
 
 class _Desk:
@@ -115,7 +127,7 @@ class _Desk:
     def describe(self, job: Job) -> dict[str, Any]:
         """Return what a client is told of a job."""
         (told,) = describe_jobs([job], self.store)
-        return told
+        return told | {"files": describe_files(job, self.store)}
 
     def job(self, job_id: str) -> Job:
         """Return a job.
@@ -148,6 +160,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
             yield
         finally:
             await run_in_threadpool(desk.runner.stop)
+            desk.store.close()
 
     app = FastAPI(
         title="emotrace",
@@ -162,15 +175,19 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.state.desk = desk
     app.include_router(_api, prefix="/api")
     app.add_api_route("/", _page, include_in_schema=False)
-    app.mount("/page", StaticFiles(directory=PAGE_FOLDER), name="page")
-    app.add_middleware(Guard, hosts=LOOPBACK_HOSTS if settings.is_local else ())
+    app.add_api_route("/", _page, methods=["HEAD"], include_in_schema=False)
+    app.mount("/page", _PageFiles(directory=PAGE_FOLDER), name="page")
+    app.add_middleware(Guard, names=settings.all_names, takes_addresses=not settings.is_local)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_wrong_request)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_exception_handler(EmotraceError, _answer_emotrace_error)
     app.add_exception_handler(Exception, _answer_unexpected)
     return app
 
 
+_ASK_FIRST: Final = {"cache-control": "no-cache"}
+"""Browsers ask whether what they keep is still right: a newer server comes with a newer page."""
 _api = APIRouter()
 _Prior = Annotated[str, Query(description="How common each expression is taken to be.")]
 _Detector = Annotated[str, Query(description="The face detector.")]
@@ -181,8 +198,16 @@ def _desk(request: Request) -> _Desk:
 
 
 def _page() -> FileResponse:
-    # Not kept by browsers without asking: a newer server comes with a newer page.
-    return FileResponse(PAGE_FOLDER / "index.html", headers={"cache-control": "no-cache"})
+    return FileResponse(PAGE_FOLDER / "index.html", headers=_ASK_FIRST)
+
+
+class _PageFiles(StaticFiles):
+    """The page's parts."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.update(_ASK_FIRST)
+        return response
 
 
 @_api.get("/info")
@@ -226,29 +251,15 @@ async def add_job(
         annotated=annotated,
     )
     check_options(options, priors=desk.priors)
-    _check_room(desk, request)
-    is_form = request.headers.get("content-type", "").startswith("multipart/form-data")
-    if is_form:
-        async with request.form(max_files=1) as form:
-            file = form.get("file")
-            if not isinstance(file, UploadFile):
-                raise HTTPException(422, "expected the form to have a file named 'file'")
-            job_id, path = desk.store.receive(name or file.filename or "")
-            await _keep(desk, job_id, _copy(file, path))
-    else:
-        job_id, path = desk.store.receive(name or "")
-        await _keep(desk, job_id, _stream(request, path, desk.settings.max_upload_bytes))
-    if not path.stat().st_size:
-        desk.store.discard(job_id)
-        raise HTTPException(422, "expected a file; got 0 bytes")
-    job = desk.store.submit(job_id, path, options)
-    desk.runner.wake()
+    limit = desk.settings.max_upload_bytes
+    job = await take_upload(request, desk.store, options, name=name, most_bytes=limit)
+    await run_in_threadpool(desk.runner.wake)
     return desk.describe(job)
 
 
 @_api.get("/jobs")
 def list_jobs(request: Request) -> dict[str, Any]:
-    """All jobs, newest first."""
+    """All jobs, newest first, without their files."""
     store = _desk(request).store
     return {"jobs": describe_jobs(reversed(store.all()), store)}
 
@@ -267,7 +278,8 @@ def delete_job(request: Request, job_id: str) -> Response:
     desk.job(job_id)
     desk.store.forget(job_id)
     desk.runner.cancel(job_id)
-    desk.store.discard(job_id)
+    if not desk.store.discard(job_id):
+        raise HTTPException(500, f"expected to delete all files; some stay in {desk.store.folder}")
     return Response(status_code=204)
 
 
@@ -283,6 +295,7 @@ def tell_timeline(request: Request, job_id: str) -> Response:
 
 
 @_api.get("/jobs/{job_id}/media")
+@_api.head("/jobs/{job_id}/media", include_in_schema=False)
 def send_media(request: Request, job_id: str) -> FileResponse:
     """The video or picture to be shown: the upload, or what was drawn from it."""
     desk = _desk(request)
@@ -293,11 +306,14 @@ def send_media(request: Request, job_id: str) -> FileResponse:
         path = _result(desk, job, ANNOTATED_IMAGE_FILE)
     else:
         path = desk.store.upload_path(job)
+        if not path.is_file():
+            raise HTTPException(404, f"expected {job.name}; it has been deleted")
     media_type = _MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
     return FileResponse(path, media_type=media_type, headers={"cache-control": "private"})
 
 
 @_api.get("/jobs/{job_id}/files/{name}")
+@_api.head("/jobs/{job_id}/files/{name}", include_in_schema=False)
 def send_file(request: Request, job_id: str, name: str) -> FileResponse:
     """A file of a finished job's results."""
     desk = _desk(request)
@@ -321,8 +337,7 @@ async def predict_picture(
         picture += part
         if len(picture) > MOST_PICTURE_BYTES:
             raise HTTPException(413, f"expected a picture of at most {MOST_PICTURE_BYTES} bytes")
-    look = partial(desk.live.look_at, prior=prior, detector=detector)
-    return await run_in_threadpool(look, bytes(picture))
+    return await desk.live.look_at(bytes(picture), prior=prior, detector=detector)
 
 
 @_api.websocket("/live")
@@ -343,62 +358,14 @@ def _result(desk: _Desk, job: Job, name: str) -> Path:
         raise HTTPException(404, str(error)) from error
 
 
-def _check_room(desk: _Desk, request: Request) -> None:
-    """Refuse an upload that cannot be kept before it is sent."""
-    stated = request.headers.get("content-length", "")
-    size = int(stated) if stated.isdecimal() else None
-    limit = desk.settings.max_upload_bytes
-    if size is not None and size > limit:
-        raise HTTPException(413, _too_large(limit, size))
-    if size is None and "multipart" in request.headers.get("content-type", ""):
-        raise HTTPException(411, "expected a form with a Content-Length; got none")
-    free = shutil.disk_usage(desk.settings.folder).free
-    if free < (size or 0) + _SPARE_BYTES:
-        raise HTTPException(507, f"expected room for the upload; {free} bytes are free")
-
-
-def _too_large(limit: int, size: int) -> str:
-    return f"expected a file of at most {limit} bytes; got {size} or more"
-
-
-async def _keep(desk: _Desk, job_id: str, writing: Any) -> None:
-    """Write an upload; leave nothing behind where it breaks off."""
-    try:
-        await writing
-    except OSError as error:
-        desk.store.discard(job_id)
-        reason = error.strerror or error
-        raise HTTPException(507, f"expected to keep the upload; got: {reason}") from error
-    except ClientDisconnect as error:
-        desk.store.discard(job_id)
-        # Nobody hears it; it keeps a broken upload from looking like a fault of the server.
-        raise HTTPException(400, "expected the whole file; the upload broke off") from error
-    except BaseException:
-        desk.store.discard(job_id)
-        raise
-
-
-async def _copy(file: UploadFile, path: Path) -> None:
-    def copy() -> None:
-        with path.open("wb") as target:
-            shutil.copyfileobj(file.file, target, 2**20)
-
-    await run_in_threadpool(copy)
-
-
-async def _stream(request: Request, path: Path, limit: int) -> None:
-    size = 0
-    with path.open("wb") as target:
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise HTTPException(413, _too_large(limit, size))
-            await run_in_threadpool(target.write, part)
-
-
 async def _answer_http_error(_: Request, error: Exception) -> Response:
     known = cast("HTTPException", error)
-    return JSONResponse({"error": str(known.detail)}, known.status_code)
+    return JSONResponse({"error": str(known.detail)}, known.status_code, headers=known.headers)
+
+
+async def _answer_nobody(_: Request, __: Exception) -> Response:
+    # Nobody hears it; it keeps a broken upload from looking like a fault of the server.
+    return JSONResponse({"error": "expected the whole request; it broke off"}, 400)
 
 
 async def _answer_wrong_request(_: Request, error: Exception) -> Response:
@@ -410,7 +377,7 @@ async def _answer_wrong_request(_: Request, error: Exception) -> Response:
 
 async def _answer_emotrace_error(_: Request, error: Exception) -> Response:
     status = 422 if isinstance(error, InputError | UsageError) else 500
-    if isinstance(error, BundleError):
+    if isinstance(error, BundleError | DownloadError):
         status = 503
     return JSONResponse({"error": str(error)}, status)
 

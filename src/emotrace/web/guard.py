@@ -8,6 +8,7 @@ own page. Programs send no `Origin` and are not affected.
 
 from __future__ import annotations
 
+import ipaddress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -32,20 +33,26 @@ class Guard:
 
     Args:
         app: What to protect.
-        hosts: Names under which the server may be asked; empty for any.
+        names: Under which the server may be asked, and whose pages may ask it.
+        takes_addresses: Whether it may be asked by any numeric address too. No page of another site
+            can have one that is ours; a name could be made to point here.
     """
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str] = ()) -> None:
-        self._app, self._hosts = app, frozenset(hosts)
+    def __init__(
+        self, app: ASGIApp, *, names: Iterable[str], takes_addresses: bool = False
+    ) -> None:
+        self._app, self._names = app, frozenset(name.lower() for name in names)
+        self._takes_addresses = takes_addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
+        send = _with_headers(send)
         problem = self._problem(scope)
         if problem is None:
-            await self._app(scope, receive, _with_headers(send))
+            await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": problem[:120]})
         else:
@@ -54,13 +61,25 @@ class Guard:
     def _problem(self, scope: Scope) -> str | None:
         headers = {key.lower(): value.decode("latin-1") for key, value in scope["headers"]}
         host = headers.get(b"host", "")
-        if self._hosts and _host_name(host) not in self._hosts:
-            known = ", ".join(sorted(self._hosts))
-            return f"expected a request to one of {known}; got one to {host!r}"
+        name = _host_name(host)
+        if name not in self._names and not (self._takes_addresses and _is_address(name)):
+            known = ", ".join(sorted(self._names))
+            return f"expected a request to one of {known} (see --names); got one to {host!r}"
         origin = headers.get(b"origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return f"expected a request of the server's own page; got one of {origin!r}"
-        return None
+        if origin is None:
+            return None
+        asking = urlsplit(origin).netloc.lower()
+        # A proxy may have put another Host in the place of the name that its users know.
+        is_ours = asking == host.lower() or _host_name(asking) in self._names - LOOPBACK_HOSTS
+        return None if is_ours else f"expected a request of the server's own page; got {origin!r}"
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _host_name(host: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import re
 import secrets
 import shutil
@@ -15,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 from emotrace.analysis.one_input import RESULT_FILES
 from emotrace.analysis.tables import write_json
-from emotrace.errors import InputError, UsageError
+from emotrace.errors import EmotraceError, InputError, UsageError
 from emotrace.storage import ensure_folder
+from emotrace.web.folder_lock import FolderLock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +29,9 @@ JOB_FILE: Final = "job.json"
 _INPUT_FOLDER: Final = "input"
 _RESULTS_FOLDER: Final = "results"
 _ID: Final = re.compile(r"[0-9a-f]{16}")
+_DEVICE: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+"""Names that Windows keeps for itself, with any ending."""
+_LOG: Final = logging.getLogger(__name__)
 _MOST_NAME_BYTES: Final = 150
 """File systems take 255; the results' folder and partial files add to it."""
 
@@ -102,28 +107,28 @@ class _Shelf:
 class JobStore:
     """All jobs of a folder. May be used from several threads.
 
-    Every job has a folder of its own, named by its id, with `job.json`, the upload in `input/` and
-    the results in `results/`. Jobs that a stopped server left waiting or running wait again.
+    Every job has a folder of its own, named by its id and readable by this user only, with
+    `job.json`, the upload in `input/` and the results in `results/`. Jobs that a stopped server
+    left waiting or running wait again.
 
     Args:
-        folder: Made where missing, readable by this user only.
+        folder: Made where missing. It belongs to this store until `close`.
 
     Raises:
-        OutputError: The folder cannot be written to.
+        OutputError: The folder cannot be written to, or belongs to another server.
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        is_new = not self.folder.exists()
-        ensure_folder(self.folder)
-        if is_new:
-            # People's faces: nobody else on this machine needs to see them.
-            with contextlib.suppress(OSError):
-                self.folder.chmod(0o700)
+        self.folder = ensure_folder(Path(folder))
+        self._lock = FolderLock(self.folder)
         self._shelf = _Shelf()
         for place in sorted(self.folder.iterdir()):
             if _ID.fullmatch(place.name) and place.is_dir():
                 self._take_back(place)
+
+    def close(self) -> None:
+        """Let the folder go: another server may have it now."""
+        self._lock.release()
 
     def receive(self, name: str) -> tuple[str, Path]:
         """Make a place for an upload.
@@ -136,13 +141,23 @@ class JobStore:
             OSError: The place cannot be made.
         """
         job_id = secrets.token_hex(8)
+        # People's faces: nobody else on this machine needs to see them.
+        (self.folder / job_id).mkdir(mode=0o700)
         place = self.folder / job_id / _INPUT_FOLDER
-        place.mkdir(parents=True)
+        place.mkdir()
         return job_id, place / safe_name(name)
 
-    def discard(self, job_id: str) -> None:
-        """Delete the files of a forgotten job, or of an upload that came to nothing."""
-        shutil.rmtree(self.folder / job_id, ignore_errors=True)
+    def discard(self, job_id: str) -> bool:
+        """Delete the files of a forgotten job, or of an upload that came to nothing.
+
+        Returns:
+            Whether nothing is left. What the system will not delete is no job any more, though.
+        """
+        place = self.folder / job_id
+        with contextlib.suppress(OSError):
+            (place / JOB_FILE).unlink(missing_ok=True)
+        shutil.rmtree(place, ignore_errors=True)
+        return not place.exists()
 
     def submit(self, job_id: str, upload: Path, options: JobOptions) -> Job:
         """Make a job of a whole upload.
@@ -180,6 +195,9 @@ class JobStore:
     def change(self, job_id: str, **changes: Any) -> Job | None:
         """Change fields of a job, on disk too unless it is its progress only.
 
+        What cannot be written (a full disk) holds in memory all the same, and is logged: a job must
+        not be lost for it, nor those behind it.
+
         Returns:
             The job as it is now; None where it has been deleted meanwhile.
         """
@@ -189,7 +207,10 @@ class JobStore:
                 return None
             job = self._shelf.jobs[job_id] = replace(job, **changes)
             if set(changes) != {"progress"}:
-                self._write(job)
+                try:
+                    self._write(job)
+                except (OSError, EmotraceError) as error:
+                    _LOG.warning("job %s (%s): %s", job_id, job.name, error)
             return job
 
     def forget(self, job_id: str) -> None:
@@ -233,10 +254,12 @@ class JobStore:
             job = Job.from_json(json.loads((place / JOB_FILE).read_text(encoding="utf-8")))
             is_whole = job.job_id == place.name and self.upload_path(job).is_file()
         except FileNotFoundError:
-            self.discard(place.name)  # an upload that was never finished
+            if [path.name for path in place.iterdir()] == [_INPUT_FOLDER]:
+                self.discard(place.name)  # an upload that was never finished
             return
-        except (OSError, ValueError, KeyError, TypeError):
-            return  # not ours to delete
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            _LOG.warning("%s is left alone: no job can be read there (%s)", place, error)
+            return
         if is_whole:
             status = "waiting" if job.is_open else job.status
             self._shelf.jobs[job.job_id] = replace(job, status=status)
@@ -262,7 +285,8 @@ def safe_name(name: str) -> str:
         stem, dot, ending = last.rpartition(".")
         # The ending stays, as programs go by it.
         last = f"{stem[:-1]}.{ending}" if dot and len(ending) < 10 and stem else last[:-1]
-    return last.encode("utf-8", "replace").decode() or "upload"
+    last = last.encode("utf-8", "replace").decode().strip(" .") or "upload"
+    return f"_{last}" if _DEVICE.match(last) else last
 
 
 def check_options(options: JobOptions, *, priors: tuple[str, ...]) -> None:

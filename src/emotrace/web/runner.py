@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 WORKER_COMMAND: Final[tuple[str, ...]] = (sys.executable, "-m", "emotrace.web.worker")
 _PATIENCE_SECONDS: Final = 5.0
 """How long a process that is told to end may take for it."""
+_TOGETHER_SECONDS: Final = 10.0
+"""Where a service or the whole machine is stopped, the signal reaches the processes before the
+server, which finishes its answers first, has come to its own end."""
+_STOP_SIGNALS: Final = frozenset({-1, -2, -15})
+"""Exit codes after SIGHUP, SIGINT and SIGTERM."""
 
 
 class JobRunner:
@@ -86,12 +91,14 @@ class JobRunner:
                 kind = type(error).__name__
                 changes = {"status": "failed", "error": f"the analysis failed: {kind}: {error}"}
             with self._changed:
-                self._processes.pop(job.job_id, None)
-                if self._is_stopped:
+                process = self._processes.pop(job.job_id, None)
+                is_told = process is not None and process.returncode in _STOP_SIGNALS
+                if is_told and self._store.get(job.job_id) is not None:
+                    self._changed.wait_for(lambda: self._is_stopped, _TOGETHER_SECONDS)
+                if self._is_stopped and changes["status"] == "failed":
                     # Ended because the server ends, not because of itself.
                     changes = {"status": "waiting"}
-            with contextlib.suppress(OSError):  # deleted, or the disk is gone: nothing to note
-                self._store.change(job.job_id, **{"progress": None, **changes})
+            self._store.change(job.job_id, **{"progress": None, **changes})
 
     def _next(self) -> Job | None:
         """Wait for a job and mark it as running; None at the end."""
@@ -99,7 +106,9 @@ class JobRunner:
             while not self._is_stopped:
                 for job in self._store.all():
                     if job.status == "waiting":
-                        return self._store.change(job.job_id, status="running") or job
+                        running = self._store.change(job.job_id, status="running")
+                        if running is not None:
+                            return running
                 self._changed.wait()
         return None
 
@@ -115,6 +124,7 @@ class JobRunner:
                 encoding="utf-8",
                 # Ctrl-C in the server's terminal is for the server, which ends its processes.
                 start_new_session=os.name == "posix",
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
             with process:
                 with self._changed:
@@ -142,7 +152,7 @@ class JobRunner:
             "neutral_baseline": job.options.neutral_baseline,
             "annotated": job.options.annotated,
         }
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):  # it has died: there will be no outcome
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.close()
         answer: dict[str, Any] | None = None

@@ -25,6 +25,7 @@ export class Live {
     });
     this.wanted = null;
     this.isRecording = false;
+    this.starts = 0;
     this.last = null;
     this.answers = [];
     this.origin = null;
@@ -47,7 +48,7 @@ export class Live {
     new ResizeObserver(() => this.#draw()).observe(this.stage);
     window.addEventListener("pagehide", () => this.stop());
     document.addEventListener("visibilitychange", () => {
-      if (!document.hidden || !this.feed.isOn) return;
+      if (!document.hidden || !(this.feed.isOn || this.isStarting)) return;
       this.stop();
       this.#say("The camera was stopped because you left this page. Recorded rows are kept.");
     });
@@ -71,7 +72,12 @@ export class Live {
     this.#say(null);
     byId("live-notice").hidden = true;
     byId("live-start").disabled = true;
+    // Only the latest start may say how it went: another may begin while the user is being asked.
+    this.starts += 1;
+    const mine = this.starts;
     this.isStarting = true;
+    this.wanted = null;
+    this.choicesKey = null;
     setText(byId("live-idle"), "Asking for the camera …");
     byId("live-idle").hidden = false;
     // One clock for all rows in memory, so that a pause does not make times come twice.
@@ -79,11 +85,15 @@ export class Live {
       this.origin = performance.now();
       this.history.clear();
     }
+    // The server counts faces anew for each view; within one table everybody has a number of their own.
+    this.idsBefore = this.table.highestId;
     try {
       const hasStarted = await this.feed.start(byId("live-camera").value, () => (performance.now() - this.origin) / 1000);
+      if (mine !== this.starts) return;
       this.isStarting = false;
-      if (!hasStarted) { if (!this.feed.isOn) this.#stopped(); return; }
+      if (!hasStarted) { this.#stopped(); return; }
     } catch (error) {
+      if (mine !== this.starts) return;
       this.isStarting = false;
       this.#stopped();
       this.#say(cameraWords(error));
@@ -100,6 +110,7 @@ export class Live {
   }
 
   stop() {
+    this.starts += 1;
     this.feed.stop();
     this.#stopped();
   }
@@ -142,6 +153,7 @@ export class Live {
 
   #answer(answer, delay) {
     const now = performance.now();
+    for (const face of answer.faces) face.face_id += this.idsBefore;
     this.last = answer;
     if (answer.notices?.length) {
       byId("live-notice").hidden = false;

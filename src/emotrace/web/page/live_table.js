@@ -14,6 +14,7 @@ export class LiveTable {
     this.emotions = emotions;
     this.rows = [];
     this.isSaved = true;
+    this.highestId = 0;
   }
 
   get isFull() { return this.rows.length >= MOST_ROWS; }
@@ -24,6 +25,7 @@ export class LiveTable {
     const { faces } = answer;
     if (!faces.length) this.rows.push([time, "", "none", ...Array(HEAD.length - 3 + this.emotions.length + TAIL.length).fill("")].join(","));
     for (const face of faces) {
+      this.highestId = Math.max(this.highestId, face.face_id);
       this.rows.push([
         time, face.face_id, quoted(face.face_source ?? ""), round(face.face_score, 4),
         ...[face.x, face.y, face.w, face.h].map((value) => round(value, 1)),
@@ -38,6 +40,7 @@ export class LiveTable {
   clear() {
     this.rows = [];
     this.isSaved = true;
+    this.highestId = 0;
   }
 
   /** Hand the rows to the browser as a file. */

@@ -66,6 +66,8 @@ export class Player {
       this.isPlayable = true;
       this.stage.style.aspectRatio = `${video.videoWidth} / ${video.videoHeight}`;
       this.draw();
+      // A place that was chosen before the video was there.
+      if (this.frame > 0) this.#seekMedia(this.frame);
     });
     listen("loadeddata", () => this.draw());
     listen("seeked", () => {

@@ -91,12 +91,17 @@ export class Viewer {
     this.loading = loading;
     this.host.replaceChildren(this.#head(job.name, job), make("p", { class: "sub", id: "viewer-status", role: "status", text: "Loading the timeline …" }));
     try {
-      const data = await ask(`api/jobs/${encodeURIComponent(job.id)}/timeline`, { signal: loading.signal });
+      const place = `api/jobs/${encodeURIComponent(job.id)}`;
+      const [whole, data] = await Promise.all(
+        [place, `${place}/timeline`].map((address) => ask(address, { signal: loading.signal })));
       if (loading.signal.aborted) return;
-      this.#show(job, data);
+      this.#show(whole, data);
     } catch (error) {
       if (loading.signal.aborted) return;
       console.warn(error);
+      this.timeline?.destroy();
+      this.player?.destroy();
+      Object.assign(this, { model: null, timeline: null, player: null });
       this.#say(error.status !== undefined ? error.message : "The timeline of this video cannot be shown.");
       const again = make("button", { type: "button", class: "button", text: "Try again", on: { click: () => this.#load(job) } });
       this.host.append(again);
