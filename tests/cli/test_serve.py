@@ -131,4 +131,4 @@ def test_the_packages_it_asks_for_are_those_of_the_extra() -> None:
     from emotrace.cli.doctor_packages import requirements
 
     brought = {item.name.replace("-", "_") for item in requirements(extra="serve")}
-    assert brought <= serve.SERVE_PACKAGES | {"websockets"}
+    assert brought <= serve.SERVE_PACKAGES

@@ -176,6 +176,7 @@ def test_a_video_without_its_end_is_told(client: TestClient, tmp_path: Path) -> 
         ({"detector": "dlib"}, "expected detector to be one of auto, yunet, haar, lbp"),
         ({"detect_every": "0"}, "expected detect_every of at least 1"),
         ({"detect_every": "often"}, "detect_every"),
+        ({"detect-every": "5"}, "got 'detect-every'; did you mean 'detect_every'?"),
     ],
 )
 def test_a_wrong_wish_is_refused_before_the_work(
@@ -198,7 +199,7 @@ def test_too_large_and_empty_uploads_leave_nothing(tmp_path: Path) -> None:
         assert client.post("/api/jobs?name=a.mp4", content=b"").status_code == 422
         wrong_form = client.post("/api/jobs", files={"video": ("a.mp4", b"x")})
         assert wrong_form.status_code == 422
-        assert "a file named 'file'" in wrong_form.json()["error"]
+        assert "one file named 'file'" in wrong_form.json()["error"]
         in_parts = client.post(
             "/api/jobs",
             headers={"content-type": "multipart/form-data; boundary=x"},
@@ -248,8 +249,6 @@ def test_the_server_tells_about_itself(client: TestClient) -> None:
     assert told["priors"][0] == "default"
     assert {"training", "uniform"} <= set(told["priors"])
     assert sorted(told["display_order"]) == sorted(told["emotions"]) == sorted(told["colors"])
-    paths = client.get("/api/openapi.json").json()["paths"]
-    assert {"/api/jobs", "/api/predict", "/api/jobs/{job_id}/timeline"} <= set(paths)
 
 
 def test_the_page_and_its_parts_are_there(client: TestClient) -> None:
@@ -286,3 +285,42 @@ def test_what_nobody_thought_of_is_still_json(tmp_path: Path) -> None:
         answer = client.get("/api/broken")
     assert answer.status_code == 500
     assert "unexpected ZeroDivisionError" in answer.json()["error"]
+
+
+def test_the_interface_is_told_to_generators_of_clients(client: TestClient) -> None:
+    told = client.get("/api/openapi.json").json()
+    assert {"/api/jobs", "/api/predict", "/api/jobs/{job_id}/timeline"} <= set(told["paths"])
+    calls = [call for path in told["paths"].values() for call in path.values()]
+    names = [call["operationId"] for call in calls]
+    assert "add_job" in names
+    assert len(names) == len(set(names))
+    for call in calls:
+        refused = call["responses"]["422"]["content"]["application/json"]["schema"]
+        assert refused == {"$ref": "#/components/schemas/Refusal"}
+    upload_body = told["paths"]["/api/jobs"]["post"]["requestBody"]["content"]
+    assert set(upload_body) == {"application/octet-stream", "multipart/form-data"}
+    media = told["paths"]["/api/jobs/{job_id}/media"]["get"]["responses"]["200"]
+    assert "application/json" not in media.get("content", {})
+
+
+def test_what_has_been_damaged_or_deleted_since_is_said(
+    client: TestClient, portrait: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / "me.jpg").write_bytes(portrait)
+    job = wait_for(client, upload(client, tmp_path / "me.jpg")["id"], is_over)
+    folder = tmp_path / "jobs" / job["id"] / "results" / "me"
+    (folder / "timeline.parquet").write_bytes(b"nothing")
+    damaged = client.get(f"/api/jobs/{job['id']}/timeline")
+    assert damaged.status_code == 500
+    assert "expected whole results of me.jpg; they are damaged" in damaged.json()["error"]
+    assert str(tmp_path) not in damaged.text
+    (folder / "annotated.png").unlink()
+    assert client.get(f"/api/jobs/{job['id']}/media").status_code == 404
+
+
+def test_a_form_holds_the_file_and_nothing_else(client: TestClient) -> None:
+    answer = client.post("/api/jobs", files={"file": ("a.mp4", b"x")}, data={"prior": "uniform"})
+    assert answer.status_code == 422
+    assert "options in the address; got" in answer.json()["error"]
+    picture = client.post("/api/predict", files={"file": ("a.jpg", b"x")})
+    assert "expected the picture as the body; got a form" in picture.json()["error"]

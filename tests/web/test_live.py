@@ -101,6 +101,8 @@ def test_a_live_view_goes_on_after_a_mistake(client: TestClient, portrait: bytes
         for text in ("five", '{"timestamp": 1%s}' % ("0" * 400), "[" * 100_000):
             view.send_text(text)
             assert "expected {" in json.loads(view.receive_text())["error"]
+        view.send_text('{"timestamp": "7"}')
+        assert "later than 5.000 s" in ask(view, portrait)["error"]
         assert len(ask(view, portrait, 6.0)["faces"]) == 1
 
 
@@ -123,8 +125,9 @@ def test_there_are_only_so_many_live_views(tmp_path: Path, portrait: bytes) -> N
 def test_a_wrong_wish_ends_a_live_view_with_a_word(client: TestClient) -> None:
     with client.websocket_connect(f"{ADDRESS}?detector=dlib") as view:
         assert "dlib" in json.loads(view.receive_text())["error"]
-        with pytest.raises(WebSocketDisconnect):
+        with pytest.raises(WebSocketDisconnect) as told:
             view.receive_text()
+        assert told.value.code == 1008
 
 
 def test_auto_is_decided_once_in_a_while(

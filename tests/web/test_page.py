@@ -208,3 +208,32 @@ def test_the_camera_is_answered_live(browser: Any, tmp_path: Path) -> None:
         page.locator("#live-stop").click()
         page.locator("#live-idle").wait_for()
         visit.end()
+
+
+def test_a_damaged_video_stays_in_sight(browser: Any, clips_folder: Path, tmp_path: Path) -> None:
+    whole = (clips_folder / "crying_then_laughing.mp4").read_bytes()
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(whole[:900_000])
+    with served("--folder", tmp_path / "videos") as (_, address, _):
+        visit = Visit(browser, address)
+        page = visit.page
+        choose_haar(page)
+        page.set_input_files("#file-input", str(path))
+        page.locator("#viewer-error").wait_for()
+        assert "the end is missing" in page.locator("#viewer-error").inner_text()
+        until(page, "() => document.getElementById('media').readyState >= 2")
+        page.evaluate("document.getElementById('media').currentTime = 9.9")
+        until(page, "() => !document.getElementById('media').seeking")
+        page.locator("#play").click()
+        # Chromium cannot decode the last frames that FFmpeg can.
+        page.locator("#media-note").wait_for()
+        assert "cannot play it beyond 0:10." in page.locator("#media-note").inner_text()
+        until(page, "() => document.getElementById('media').readyState >= 2")
+        assert page.locator("#media").is_visible()
+        page.locator("#segments-table tbody tr a, #segments-table tbody tr button").first.click()
+        until(page, "() => document.getElementById('now').innerText.includes('frame 1 of')")
+        until(page, "() => !document.getElementById('media').seeking")
+        assert page.evaluate("document.getElementById('media').currentTime") < 0.1
+        assert page.locator("#media-note").is_hidden()
+        until(page, DRAWN, "overlay")
+        visit.page.close()

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from fastapi.testclient import TestClient
 
 OUTCOME = (
-    "{'outcome': {'status': 'done', 'error': None, 'notices': ['n'], 'results': None, "
-    "'shown': None}}"
+    "{'outcome': {'status': 'done', 'error': None, 'notices': ['n'], 'run_notices': [], "
+    "'results': None, 'shown': None}}"
 )
 
 

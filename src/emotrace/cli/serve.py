@@ -34,7 +34,7 @@ Examples:
   emotrace serve --open --folder study1
   emotrace serve --port 9000 --jobs 2
 """
-SERVE_PACKAGES = frozenset({"fastapi", "starlette", "uvicorn", "multipart", "python_multipart"})
+SERVE_PACKAGES = frozenset({"fastapi", "starlette", "uvicorn", "python_multipart", "websockets"})
 """What the extra `serve` of pyproject.toml brings, by import name."""
 INSTALL_SERVE = 'pip install ".[serve]"'
 
@@ -84,7 +84,10 @@ def run(argv: Sequence[str]) -> int:
     if not 0 <= arguments.port <= 65535:
         raise UsageError(f"expected --port of 0 to 65535; got {arguments.port}")
     with serve_packages():
+        # These two are not missed before they are needed.
+        import python_multipart  # noqa: F401
         import uvicorn
+        import websockets  # noqa: F401
 
         from emotrace.web.app import ServerSettings, create_app
         from emotrace.web.pictures import MOST_PICTURE_BYTES

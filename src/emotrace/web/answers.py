@@ -63,6 +63,7 @@ def describe_jobs(jobs: Iterable[Job], store: JobStore) -> list[dict[str, Any]]:
             "error": job.error,
             "options": asdict(job.options),
             "notices": list(job.notices),
+            "run_notices": list(job.run_notices),
             "show": job.shown,
         }
         for job in jobs

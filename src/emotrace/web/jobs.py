@@ -65,6 +65,9 @@ class Job:
     error: str | None = None
     """Why it failed, or what is missing of a damaged upload."""
     notices: tuple[str, ...] = ()
+    """What to know about this video."""
+    run_notices: tuple[str, ...] = ()
+    """What to know about how it was analysed; the same for most."""
     shown: Shown | None = None
     """What a browser is to show: the upload itself, or what was drawn from it."""
     results: str | None = None
@@ -89,7 +92,13 @@ class Job:
         known = dict(value)
         options = JobOptions(**known.pop("options"))
         job = cls(
-            **{**known, "notices": tuple(known["notices"]), "options": options, "progress": None}
+            **{
+                **known,
+                "notices": tuple(known["notices"]),
+                "run_notices": tuple(known["run_notices"]),
+                "options": options,
+                "progress": None,
+            }
         )
         if job.status not in get_args(JobStatus):
             raise ValueError(f"expected a job's status; got {job.status!r}")

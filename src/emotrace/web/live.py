@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from functools import partial
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
 _TRY_AGAIN_LATER: Final = 1013
+_POLICY: Final = 1008
 _SERVER_ERROR: Final = 1011
 _MOST_REASON_BYTES: Final = 120
 """The protocol allows 123."""
@@ -92,7 +94,7 @@ class LiveDesk:
             return
         except EmotraceError as error:
             await socket.send_text(json.dumps({"error": str(error)}))
-            await socket.close(_SERVER_ERROR)
+            await socket.close(_POLICY if isinstance(error, UsageError) else _SERVER_ERROR)
         finally:
             self._views -= 1
 
@@ -154,6 +156,8 @@ class _View:
 
 def _parse_time(text: str) -> float:
     try:
-        return float(json.loads(text)["timestamp"])
+        told = json.loads(text)["timestamp"]
+        # A word is no time, though float() reads some.
+        return float(told) if type(told) in (int, float) else math.nan
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise UsageError(f'expected {{"timestamp": seconds}}; got {text[:80]!r}') from error

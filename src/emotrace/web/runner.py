@@ -161,7 +161,8 @@ class JobRunner:
             if "progress" in told:
                 self._store.change(job.job_id, progress=told["progress"])
             elif "outcome" in told:
-                answer = told["outcome"] | {"notices": tuple(told["outcome"]["notices"])}
+                lists = ("notices", "run_notices")
+                answer = told["outcome"] | {name: tuple(told["outcome"][name]) for name in lists}
             elif "error" in told:
                 answer = {"status": "failed", "error": told["error"]}
         return answer

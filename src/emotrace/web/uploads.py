@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 from pathlib import Path
@@ -37,21 +38,28 @@ async def take_upload(
 
     Raises:
         HTTPException: It is too large (413), empty or missing (422), its size is not known where it
-            must be (411), or there is no room for it (507).
+            must be (411), there is no room for it (507), or the server is being stopped (503).
         ClientDisconnect: The client has gone before the end.
     """
     try:
         await run_in_threadpool(_check_room, request, store, most_bytes)
-        if not _is_form(request):
+        if not is_form(request):
             return await _take_body(request, store, options, name or "", most_bytes)
         # Forms are spooled to the system's temporary folder before they come here.
         async with request.form(max_files=1) as form:
             file = form.get("file")
-            if not isinstance(file, UploadFile):
-                raise HTTPException(422, "expected the form to have a file named 'file'")
+            if not isinstance(file, UploadFile) or len(form) > 1:
+                raise HTTPException(
+                    422,
+                    "expected a form of one file named 'file', options in the address; "
+                    f"got {', '.join(form) or 'nothing'}",
+                )
             return await run_in_threadpool(
                 _take_file, file, store, options, name or file.filename or ""
             )
+    except asyncio.CancelledError as error:
+        # The server ends and has waited long enough. What it has not sent is not kept.
+        raise HTTPException(503, "expected the whole file; the server is being stopped") from error
     except (OSError, OutputError) as error:
         reason = getattr(error, "strerror", None) or error
         raise HTTPException(
@@ -104,7 +112,7 @@ def _check_room(request: Request, store: JobStore, most_bytes: int) -> None:
     if size is not None and size > most_bytes:
         raise HTTPException(413, _too_large(most_bytes))
     folders = [store.folder]
-    if _is_form(request):
+    if is_form(request):
         if size is None or "transfer-encoding" in request.headers:
             raise HTTPException(
                 411, "expected a form with a Content-Length; send the file as the body instead"
@@ -118,7 +126,8 @@ def _check_room(request: Request, store: JobStore, most_bytes: int) -> None:
             )
 
 
-def _is_form(request: Request) -> bool:
+def is_form(request: Request) -> bool:
+    """Say whether a request's body is a form."""
     return request.headers.get("content-type", "").startswith("multipart/form-data")
 
 

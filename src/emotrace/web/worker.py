@@ -51,8 +51,8 @@ def analyze_upload(request: dict[str, Any]) -> dict[str, Any]:
             `annotated`, `threads`; see `emotrace.web.jobs.JobOptions`.
 
     Returns:
-        What became of it: `status`, `error`, `notices`, `results` (the folder's name below `out`)
-        and `shown`.
+        What became of it: `status`, `error`, `notices`, `run_notices`, `results` (the folder's name
+        below `out`) and `shown`.
 
     Raises:
         EmotraceError: Nothing could be done at all.
@@ -78,10 +78,12 @@ def analyze_upload(request: dict[str, Any]) -> dict[str, Any]:
     )
     (outcome,) = report.outcomes
     summary = outcome.summary or {}
+    of_run = summary.get("run_notices", ())
     return {
         "status": "done" if outcome.status == "skipped" else outcome.status,
         "error": None if outcome.error is None else _for_the_user(outcome.error, path),
-        "notices": list(summary.get("notices", ())),
+        "notices": [note for note in summary.get("notices", ()) if note not in of_run],
+        "run_notices": list(of_run),
         "results": None if outcome.folder is None else outcome.folder.name,
         "shown": _what_to_show(outcome, is_played=is_played),
     }

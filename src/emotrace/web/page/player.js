@@ -1,11 +1,13 @@
 // The video (or picture) of a job, with boxes laid over exactly the frame that is shown.
 
-import { make } from "./core.js";
+import { clock, make } from "./core.js";
 import { coverPicture, drawFaces, prepare } from "./draw.js";
 
 const UNPLAYABLE = "This browser cannot play the video. The timeline and the tables work all the same. ";
 const HINT =
   "To watch it here, analyse it again with “Also make an annotated video” switched on in the settings: that copy plays in every browser.";
+/** Decoders read ahead: an error comes a few frames before the damage is reached. */
+const BACK_FRAMES = 6;
 const NO_MEDIA = "There is no video to show. The timeline and the tables work all the same.";
 
 export class Player {
@@ -17,6 +19,8 @@ export class Player {
     this.chosen = null;
     this.target = null;
     this.isPlayable = false;
+    /** The last frame that is known to play. */
+    this.limit = Infinity;
     this.gone = new AbortController();
     this.canvas = make("canvas", { id: "overlay", "aria-hidden": "true" });
     this.note = make("p", { class: "stage-note", id: "media-note", role: "status", hidden: true });
@@ -58,7 +62,7 @@ export class Player {
       disablepictureinpicture: true, "aria-label": this.job.name,
     });
     const listen = (name, listener) => video.addEventListener(name, listener, { signal });
-    listen("error", () => this.#giveUp(this.#unplayable()));
+    listen("error", () => { if (!this.#goBack()) this.#giveUp(this.#unplayable()); });
     for (const name of ["play", "pause", "ended"]) listen(name, () => this.stage.dispatchEvent(new CustomEvent("playable")));
     listen("loadedmetadata", () => {
       // A file of which the browser plays only the sound has no picture.
@@ -97,6 +101,20 @@ export class Player {
     return video;
   }
 
+  /** Where a damaged file cannot be decoded any further, stay before that place. */
+  #goBack() {
+    if (!this.isPlayable || this.frame < BACK_FRAMES) return false;
+    this.limit = this.frame - BACK_FRAMES;
+    this.target = null;
+    this.media.load();
+    this.#set(this.limit);
+    this.note.textContent = `The file is damaged: this browser cannot play it beyond ${clock(this.model.times[this.limit])}. The timeline goes on.`;
+    this.note.classList.add("over");
+    this.note.hidden = false;
+    this.stage.dispatchEvent(new CustomEvent("playable"));
+    return true;
+  }
+
   #unplayable() {
     const hasCopy = this.job.files.some((file) => file.name === "annotated.mp4");
     return UNPLAYABLE + (hasCopy ? "Its annotated copy, annotated.mp4, is among the results below." : HINT);
@@ -116,10 +134,12 @@ export class Player {
   /** Take over the time that the player shows. */
   #follow(mediaTime) {
     this.#set(this.model.frameAt(mediaTime));
+    if (this.frame >= this.limit && !this.media.paused) this.media.pause();
   }
 
   #set(frame) {
     this.frame = frame;
+    if (this.limit < Infinity) this.note.hidden = frame < this.limit;
     this.time = this.model.times[frame] ?? this.model.start;
     this.draw();
     this.onTime(this.time, frame);
@@ -132,7 +152,7 @@ export class Player {
     const wanted = Math.max(0, Math.min(this.model.times.length - 1, frame));
     if (wanted < 0 || !this.model.times.length) return;
     this.#set(wanted);
-    if (!this.isVideo || !this.isPlayable) return;
+    if (!this.isVideo || !this.isPlayable || wanted > this.limit) return;
     if (this.media.seeking) this.target = wanted;
     else this.#seekMedia(wanted);
   }
@@ -159,7 +179,8 @@ export class Player {
     if (this.job.show !== "original" || !this.isPlayable || !this.stage.clientWidth) return;
     const { width, height } = coverPicture(this.canvas, this.stage, this.media.videoWidth, this.media.videoHeight);
     const context = prepare(this.canvas, width, height);
-    // Boxes wait for the picture that they are about.
+    // Boxes wait for the picture that they are about, and stay away where there is none.
+    if (this.frame > this.limit) return;
     if (this.media.readyState < HTMLMediaElement.HAVE_CURRENT_DATA && !this.media.seeking) return;
     drawFaces(context, width, height, this.model, this.model.facesAt(this.frame), this.info, { chosen: this.model.faces.length > 1 ? this.chosen : null });
   }

@@ -123,11 +123,15 @@ export class Viewer {
       const words = job.notices.length > 1 ? [make("ul", {}, ...job.notices.map((text) => make("li", { text })))] : job.notices;
       boxes.push(make("div", { class: "box warn", id: "notices", role: "note" }, ...words));
     }
+    if (job.run_notices?.length) {
+      boxes.push(make("details", { class: "sub", id: "run-notices" }, make("summary", { text: "How it was analysed: what to know" }),
+        ...job.run_notices.map((text) => make("p", { text }))));
+    }
     const stage = make("div", { class: "stage", id: "stage" });
-    this.select = make("select", { id: "face-select", on: { change: () => this.#choose(Number(this.select.value)) } },
-      ...model.faces.map((face) => make("option", { value: face.id, text: `${face.id} (${clock(face.starts[0], 0)} to ${clock(face.ends.at(-1), 0)})` })));
     // One frame alone has nothing to move in.
     const isStill = model.times.length < 2;
+    this.select = make("select", { id: "face-select", on: { change: () => this.#choose(Number(this.select.value)) } },
+      ...model.faces.map((face) => make("option", { value: face.id, text: isStill ? face.id : `${face.id} (${clock(face.starts[0], 0)} to ${clock(face.ends.at(-1), 0)})` })));
     const barsHost = make("div", { id: "bars" });
     const side = make("div", { class: "side" },
       model.faces.length ? make("label", { class: "inline" }, "Face", this.select) : null, model.faces.length ? barsHost : null,
@@ -143,7 +147,7 @@ export class Viewer {
           model.faces.length && typeof info.uncertain_below === "number" ? make("li", {}, make("span", { class: "swatch hatched" }), "uncertain") : null,
           model.cuts.length ? make("li", { text: "┊ shot cut" }) : null),
         this.#help()),
-      make("div", { class: "pair" }, make("div", { class: "card", id: "segments" }), downloads(job)));
+      make("div", { class: "pair" }, make("div", { class: "card", id: "segments", hidden: isStill }), downloads(job)));
     this.bars = new Bars(barsHost, info, "now");
     this.timeline = new Timeline(timelineHost, model, info, {
       seek: (time) => this.player.seek(time),
