@@ -55,9 +55,19 @@ class Watcher:
 class PretendRecipe(RunnerRecipe):
     """Makes a runner that does what an input's name says."""
 
+    once: Path | None = None
+    """Only the first process that makes this file starts."""
+
     def make(self) -> InputRunner:
         if self.outputs.csv:
             os._exit(3)
+        if self.outputs.report:
+            raise ImportError("no model today")
+        if self.once is not None:
+            try:
+                self.once.touch(exist_ok=False)
+            except FileExistsError:
+                os._exit(9)
         return PretendRunner()  # type: ignore[return-value]
 
 
@@ -67,6 +77,8 @@ class PretendRunner:
             os.kill(os.getpid(), signal.SIGKILL)
         if "leaves" in path.name:
             os._exit(7)
+        if "bug" in path.name:
+            raise EOFError("nobody thought of it")
         return InputOutcome(path=path, status="done", folder=folder)
 
 
@@ -145,21 +157,44 @@ def test_a_process_that_dies_takes_one_input_with_it() -> None:
     assert "expected to analyse killed.mp4; its process was ended by signal 9" in str(
         outcomes[1].error
     )
-    assert "its process ended with 7" in str(outcomes[3].error)
+    assert "its process ended with exit code 7" in str(outcomes[3].error)
     assert sorted(watcher.done) == sorted(names)
     assert multiprocessing.active_children() == []
 
 
-def test_processes_that_cannot_start_are_said() -> None:
-    with pytest.raises(EmotraceError, match=r"one ended at once with exit code 3.*__main__"):
-        run_in_processes(
-            tasks_of("a.mp4", "b.mp4"),
-            pretend(outputs=OutputChoice(csv=True)),
-            jobs=2,
-            total=2,
-            observer=Watcher(),
-        )
+@pytest.mark.parametrize(
+    ("outputs", "words"),
+    [
+        (OutputChoice(csv=True), r"one ended with exit code 3 before it was ready; .*__main__"),
+        (OutputChoice(report=True), "an unexpected ImportError: no model today"),
+    ],
+)
+def test_processes_that_cannot_start_are_said(outputs: OutputChoice, words: str) -> None:
+    tasks = tasks_of("a.mp4", "b.mp4")
+    with pytest.raises(EmotraceError, match=words):
+        run_in_processes(tasks, pretend(outputs=outputs), jobs=2, total=2, observer=Watcher())
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such signal there")
+def test_where_no_process_can_be_started_any_more_the_rest_is_told(tmp_path: Path) -> None:
+    watcher, recipe = Watcher(), pretend(once=tmp_path / "once")
+    names = ("a.mp4", "killed.mp4", "b.mp4", "c.mp4")
+    # One of the two never starts; the other's place cannot be filled either.
+    outcomes = run_in_processes(tasks_of(*names), recipe, jobs=1, total=4, observer=watcher)
+    assert [outcomes[at].status for at in range(4)] == ["done", "failed", "failed", "failed"]
+    for at in (2, 3):
+        assert "no process could be started for it any more" in str(outcomes[at].error)
+        assert "__main__" not in str(outcomes[at].error)
+    assert watcher.done == list(names)
+    assert [name for name, _, _ in watcher.started] == list(names)
+
+
+def test_a_bug_is_not_told_as_a_damaged_file() -> None:
+    tasks = tasks_of("bug.mp4", "a.mp4")
+    outcomes = run_in_processes(tasks, pretend(), jobs=1, total=2, observer=Watcher())
+    assert "unexpected EOFError: nobody thought of it; this is a bug" in str(outcomes[0].error)
+    assert outcomes[1].status == "done"
 
 
 def test_being_stopped_leaves_nothing_half_written(tmp_path: Path) -> None:

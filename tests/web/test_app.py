@@ -274,6 +274,9 @@ def test_the_page_and_its_parts_are_there(client: TestClient) -> None:
 def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="expected jobs_at_once of at least 1; got 0"):
         ServerSettings(folder=tmp_path, jobs_at_once=0)
+    for name in ("lab.example:8443", "https://lab.example", "lab.example/emotrace"):
+        with pytest.raises(UsageError, match="expected names without a port"):
+            ServerSettings(folder=tmp_path, names=(name,))
     with pytest.raises(BundleError), running(tmp_path, bundle="nobody"):
         pass
 

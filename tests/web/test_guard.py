@@ -58,6 +58,8 @@ def test_a_server_for_the_network_takes_addresses_and_its_own_names(tmp_path: Pa
         for headers in (
             {"host": "evil.example"},
             {"host": "lab.example", "origin": "http://evil.example"},
+            {"host": "192.168.1.5", "origin": "http://["},
+            {"host": "192.168.1.5:8000", "origin": "http://192.168.1.5:3000"},
             {"host": "192.168.1.5", "origin": "http://192.168.1.6"},
         ):
             assert client.get("/api/jobs", headers=headers).status_code == 403

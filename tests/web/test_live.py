@@ -122,9 +122,14 @@ def test_there_are_only_so_many_live_views(tmp_path: Path, portrait: bytes) -> N
         assert ask(one, portrait)["frame"] == 1
 
 
-def test_a_wrong_wish_ends_a_live_view_with_a_word(client: TestClient) -> None:
-    with client.websocket_connect(f"{ADDRESS}?detector=dlib") as view:
-        assert "dlib" in json.loads(view.receive_text())["error"]
+@pytest.mark.parametrize(
+    ("query", "words"), [("detector=dlib", "dlib"), ("detctor=haar", "did you mean 'detector'?")]
+)
+def test_a_wrong_wish_ends_a_live_view_with_a_word(
+    client: TestClient, query: str, words: str
+) -> None:
+    with client.websocket_connect(f"{ADDRESS}?{query}") as view:
+        assert words in json.loads(view.receive_text())["error"]
         with pytest.raises(WebSocketDisconnect) as told:
             view.receive_text()
         assert told.value.code == 1008

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -227,7 +228,8 @@ def test_a_damaged_video_stays_in_sight(browser: Any, clips_folder: Path, tmp_pa
         page.locator("#play").click()
         # Chromium cannot decode the last frames that FFmpeg can.
         page.locator("#media-note").wait_for()
-        assert "cannot play it beyond 0:10." in page.locator("#media-note").inner_text()
+        said = page.locator("#media-note").inner_text()
+        assert re.search(r"cannot play it beyond 0:(09|10)\.", said), said
         until(page, "() => document.getElementById('media').readyState >= 2")
         assert page.locator("#media").is_visible()
         page.locator("#segments-table tbody tr a, #segments-table tbody tr button").first.click()

@@ -82,3 +82,13 @@ def test_bytes_of_any_kind_are_refused(data: bytes, head: bytes) -> None:
 def test_other_kinds_are_refused(kind: str) -> None:
     with pytest.raises(InputError, match="JPEG, PNG or WebP"):
         decode_picture(encoded((8, 8), kind))
+
+
+def test_a_size_that_decoders_would_not_see_is_not_believed() -> None:
+    large = encoded((8000, 8000), "jpeg")
+    # Decoders skip FF 00 as garbage; taken for a segment it would lead to a size within a comment.
+    small = b"\xff\xc0\x00\x11\x08\x00\x64\x00\x64\x03" + bytes(9)
+    comment = b"\xff\xfe" + (len(small) + 2).to_bytes(2, "big") + small
+    crafted = b"\xff\xd8\xff\x00\x00\x06" + comment + large[2:]
+    with pytest.raises(InputError):
+        decode_picture(crafted)

@@ -51,8 +51,8 @@ def analyze_inputs(
         outputs: What to write besides the tables.
         overwrite: Analyse again what is there already.
         jobs: Inputs to analyse at the same time, each in a process of its own with its share of
-            `settings.threads`. The results are the same. As the processes import the script that
-            calls, a script of yours needs `if __name__ == "__main__":` above the call then.
+            `settings.threads`. The results of whole files are the same. As the processes import the
+            script that calls, a script of yours needs `if __name__ == "__main__":` above the call.
         observer: Is told what happens, in the calling thread; with several jobs, of several inputs
             in turn.
 

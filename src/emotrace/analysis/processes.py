@@ -12,11 +12,13 @@ import signal
 import sys
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, cast
+
+import cv2
 
 from emotrace.analysis.one_input import InputRunner, OutputChoice
 from emotrace.analysis.outcomes import InputOutcome
@@ -25,7 +27,7 @@ from emotrace.errors import EmotraceError
 from emotrace.faces import DetectorChoice, choose_detector
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
     from pathlib import Path
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS: Final = 5.0
 """How long a process that is told to end may tidy up."""
+_SCRIPT_HINT: Final = (
+    "in a script of your own the call must stand below 'if __name__ == \"__main__\":'"
+)
 _Word = Literal["ready", "broken", "progress", "done"]
 
 
@@ -139,12 +144,15 @@ class _Crew:
         self._context = multiprocessing.get_context("spawn")
         self.workers: list[_Worker] = []
         self.outcomes: dict[int, InputOutcome] = {}
+        self._has_started = False
+        """A process was ready once: they can start, on this machine, from this script."""
 
     def hire(self) -> None:
         """Start one more process."""
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs, self._recipe), daemon=True)
-        process.start()
+        with _sigint_held_back():
+            process.start()
         # Only the process itself holds its end now: when it is gone, ours says so.
         theirs.close()
         self.workers.append(_Worker(process, ours))
@@ -158,12 +166,13 @@ class _Crew:
             self._bury(worker)
             return
         if word == "broken":
-            raise EmotraceError(value)
+            self._give_up(worker, value)
+            return
         if word == "progress":
             if worker.task is not None:
                 self._observer.on_progress(worker.task.path, value)
             return
-        worker.is_ready = True
+        worker.is_ready = self._has_started = True
         if word == "done":
             self._note(worker, value)
         self._give_next(worker)
@@ -197,28 +206,46 @@ class _Crew:
         """Report the input that a dead process had, and put another one in its place."""
         worker.process.join(_PATIENCE_SECONDS)
         code = worker.process.exitcode
-        self._let_go(worker)
+        if code is None:
+            how = "did not end"
+        else:
+            how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
         if not worker.is_ready:
-            raise EmotraceError(
-                f"expected processes for several inputs at a time to start; one ended at once with "
-                f"exit code {code}; in a script of your own the call must stand below "
-                "'if __name__ == \"__main__\":'; one input at a time needs none"
-            )
+            hint = "" if self._has_started else f"; {_SCRIPT_HINT}"
+            self._give_up(worker, f"one {how} before it was ready{hint}")
+            return
+        self._let_go(worker)
         if worker.task is not None:
-            path = worker.task.path
-            how = f"was ended by signal {-code}" if code and code < 0 else f"ended with {code}"
-            outcome = InputOutcome(
-                path=path,
-                status="failed",
-                error=(
-                    f"expected to analyse {path}; its process {how}; the file may be damaged in a "
-                    "way that the decoder does not survive, or memory ran out"
-                ),
+            outcome = self._failed(
+                worker.task,
+                f"its process {how}; the file may be damaged in a way that the decoder does not "
+                "survive, or memory ran out",
                 seconds=time.perf_counter() - worker.started,
             )
             self._note(worker, outcome)
         if self._waiting:
             self.hire()
+
+    def _give_up(self, worker: _Worker, reason: str) -> None:
+        """Do without a process that could not start; without any, the rest fails."""
+        self._let_go(worker)
+        if not self._has_started:
+            raise EmotraceError(
+                f"expected processes for several inputs at a time to start; {reason}; "
+                "one input at a time needs none"
+            )
+        while self._waiting and not self.workers:
+            task = self._waiting.popleft()
+            self._observer.on_start(task.path, task.position, self._total)
+            self.outcomes[task.position] = outcome = self._failed(
+                task, f"no process could be started for it any more: {reason}"
+            )
+            self._observer.on_done(outcome)
+
+    @staticmethod
+    def _failed(task: Task, reason: str, *, seconds: float = 0.0) -> InputOutcome:
+        message = f"expected to analyse {task.path}; {reason}"
+        return InputOutcome(path=task.path, status="failed", error=message, seconds=seconds)
 
     def _note(self, worker: _Worker, outcome: InputOutcome) -> None:
         if worker.task is not None:
@@ -239,17 +266,54 @@ def _work(connection: Connection, recipe: RunnerRecipe) -> None:
     # Ctrl-C reaches every process of a terminal: the first one decides, and ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
-    try:
-        runner = recipe.make()
-    except EmotraceError as error:
-        connection.send(("broken", str(error)))
-        return
+    # OpenCV would take every core for each process.
+    cv2.setNumThreads(recipe.settings.thread_count)
     # Where the first process is gone, there is nobody to hear or to ask.
     with suppress(EOFError, OSError):
+        try:
+            runner = recipe.make()
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the first process must know
+            connection.send(("broken", _describe(error)))
+            return
         connection.send(("ready", None))
         while (task := cast("Task | None", connection.recv())) is not None:
-            tell = partial(_tell_progress, connection)
-            connection.send(("done", runner.run(task.path, task.folder, tell)))
+            connection.send(("done", _run(runner, task, connection)))
+
+
+def _run(runner: InputRunner, task: Task, connection: Connection) -> InputOutcome:
+    try:
+        return runner.run(task.path, task.folder, partial(_tell_progress, connection))
+    except Exception as error:  # noqa: BLE001 -- the other inputs must go on
+        return InputOutcome(
+            path=task.path,
+            status="failed",
+            error=f"expected to analyse {task.path}; got {_describe(error)}",
+        )
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, EmotraceError):
+        return str(error)
+    return (
+        f"an unexpected {type(error).__name__}: {error}; this is a bug in emotrace: run this input "
+        "alone with --debug and report what it prints"
+    )
+
+
+@contextmanager
+def _sigint_held_back() -> Iterator[None]:
+    """Keep Ctrl-C from a process that has not come to ignoring it: it would print a traceback.
+
+    What is held back reaches this process afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _tell_progress(connection: Connection, progress: Progress) -> None:

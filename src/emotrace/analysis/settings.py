@@ -42,7 +42,8 @@ class AnalysisSettings:
     batch_size: int = 16
     """Faces handed to the model at once; changes speed and memory, never the result."""
     threads: int = 0
-    """CPU threads; 0 takes all this process may use. Changes speed, never the result."""
+    """CPU threads; 0 takes all this process may use. Changes speed, never the result of a whole
+    file (how a damaged one is mended may differ, see `emotrace.video.VideoReader`)."""
 
     def __post_init__(self) -> None:
         for name, least in (

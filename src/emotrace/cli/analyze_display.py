@@ -82,7 +82,9 @@ class AnalyzeDisplay:
             self._overall = self._bars.add_task("all inputs", total=total, text="")
         if self._overall is not None:
             self._bars.update(self._overall, text=f"{self._done} of {total} done")
-        bar = self._bars.add_task(_shortened(path.name), total=None, text="starting")
+        is_told_apart = all(path.name != other.name for other in self._current)
+        name = path.name if is_told_apart else f"{path.parent.name}/{path.name}"
+        bar = self._bars.add_task(_shortened(name), total=None, text="starting")
         self._current[path] = bar
 
     def on_progress(self, path: Path, progress: Progress) -> None:

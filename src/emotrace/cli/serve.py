@@ -96,7 +96,7 @@ def run(argv: Sequence[str]) -> int:
         folder=arguments.folder,
         bundle=arguments.bundle,
         host=listener.getsockname()[0],
-        names=arguments.names,
+        names=(arguments.host, *arguments.names),
         jobs_at_once=arguments.jobs,
         threads=arguments.threads,
         most_live_views=arguments.max_live,

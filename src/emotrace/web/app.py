@@ -69,7 +69,12 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.add_api_route("/", _page, include_in_schema=False)
     app.add_api_route("/", _page, methods=["HEAD"], include_in_schema=False)
     app.mount("/page", _PageFiles(directory=PAGE_FOLDER), name="page")
-    app.add_middleware(Guard, names=settings.all_names, takes_addresses=not settings.is_local)
+    app.add_middleware(
+        Guard,
+        own_names=settings.own_names,
+        names=settings.names,
+        takes_addresses=not settings.is_local,
+    )
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_exception_handler(RequestValidationError, _answer_wrong_request)
     app.add_exception_handler(ClientDisconnect, _answer_nobody)

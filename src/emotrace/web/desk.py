@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from emotrace.bundle import DEFAULT_BUNDLE, load_bundle
 from emotrace.errors import UsageError
 from emotrace.web.answers import describe_files, describe_jobs
-from emotrace.web.guard import LOOPBACK_HOSTS
+from emotrace.web.guard import LOOPBACK_HOSTS, host_name
 from emotrace.web.jobs import Job, JobStore
 from emotrace.web.live import LiveDesk
 from emotrace.web.runner import JobRunner
@@ -54,6 +54,11 @@ class ServerSettings:
             value = getattr(self, name)
             if value < least:
                 raise UsageError(f"expected {name} of at least {least}; got {value}")
+        for name in self.names:
+            if host_name(name) != name.lower().strip("[]"):
+                raise UsageError(
+                    f"expected names without a port or an address's other parts; got {name!r}"
+                )
 
     @property
     def is_local(self) -> bool:
@@ -64,10 +69,13 @@ class ServerSettings:
             return self.host.lower() == "localhost"
 
     @property
-    def all_names(self) -> frozenset[str]:
-        """Under which it may be asked, numeric addresses of this machine in a network aside."""
+    def own_names(self) -> frozenset[str]:
+        """Under which it may be asked without being told, numeric addresses aside."""
+        if self.is_local:
+            return LOOPBACK_HOSTS | {self.host}
+        # Asked for only where it matters: a network without a name server lets it wait.
         own = {socket.gethostname(), socket.getfqdn(), f"{socket.gethostname()}.local"}
-        return LOOPBACK_HOSTS | {self.host, *self.names, *(() if self.is_local else own)}
+        return LOOPBACK_HOSTS | {self.host, *own}
 
 
 class Desk:

@@ -33,15 +33,24 @@ class Guard:
 
     Args:
         app: What to protect.
-        names: Under which the server may be asked, and whose pages may ask it.
+        own_names: Under which the server may be asked.
+        names: Under which it may be asked besides, by way of a proxy: the pages of these names are
+            its own, whatever the port.
         takes_addresses: Whether it may be asked by any numeric address too. No page of another site
             can have one that is ours; a name could be made to point here.
     """
 
     def __init__(
-        self, app: ASGIApp, *, names: Iterable[str], takes_addresses: bool = False
+        self,
+        app: ASGIApp,
+        *,
+        own_names: Iterable[str],
+        names: Iterable[str] = (),
+        takes_addresses: bool = False,
     ) -> None:
-        self._app, self._names = app, frozenset(name.lower() for name in names)
+        self._app = app
+        self._proxied = frozenset(name.lower() for name in names)
+        self._names = self._proxied.union(name.lower() for name in own_names)
         self._takes_addresses = takes_addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,16 +70,19 @@ class Guard:
     def _problem(self, scope: Scope) -> str | None:
         headers = {key.lower(): value.decode("latin-1") for key, value in scope["headers"]}
         host = headers.get(b"host", "")
-        name = _host_name(host)
+        name = host_name(host)
         if name not in self._names and not (self._takes_addresses and _is_address(name)):
             known = ", ".join(sorted(self._names))
             return f"expected a request to one of {known} (see --names); got one to {host!r}"
         origin = headers.get(b"origin")
         if origin is None:
             return None
-        asking = urlsplit(origin).netloc.lower()
+        try:
+            asking = urlsplit(origin).netloc.lower()
+        except ValueError:
+            asking = ""
         # A proxy may have put another Host in the place of the name that its users know.
-        is_ours = asking == host.lower() or _host_name(asking) in self._names - LOOPBACK_HOSTS
+        is_ours = asking == host.lower() or host_name(asking) in self._proxied
         return None if is_ours else f"expected a request of the server's own page; got {origin!r}"
 
 
@@ -82,7 +94,12 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _host_name(host: str) -> str:
+def host_name(host: str) -> str:
+    """Return the name in a `Host` or `--names`, without its port; empty where there is none.
+
+    >>> host_name("Lab.example:8000")
+    'lab.example'
+    """
     try:
         return (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:

@@ -95,7 +95,7 @@ class Job:
             **{
                 **known,
                 "notices": tuple(known["notices"]),
-                "run_notices": tuple(known["run_notices"]),
+                "run_notices": tuple(known.get("run_notices", ())),
                 "options": options,
                 "progress": None,
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import threading
@@ -22,6 +23,7 @@ from emotrace.web.answers import describe_result
 from emotrace.web.pictures import decode_picture
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from starlette.websockets import WebSocket
@@ -66,11 +68,9 @@ class LiveDesk:
             BundleError, DetectorError, DownloadError, UsageError: There is no such prior or
                 detector, or it cannot be had.
         """
-
-        def look() -> dict[str, Any]:
-            return self._new_view(prior, detector).answer(picture)
-
-        return await to_thread.run_sync(look, limiter=self._limiter)
+        # Seeking a detector's file may wait for the network: live views must not wait with it.
+        view = await to_thread.run_sync(self._new_view, prior, detector)
+        return await to_thread.run_sync(view.answer, picture, limiter=self._limiter)
 
     async def serve(self, socket: WebSocket, *, prior: str, detector: str) -> None:
         """Answer a live view's pictures until it goes away.
@@ -87,7 +87,8 @@ class LiveDesk:
             return
         self._views += 1
         try:
-            view = await to_thread.run_sync(self._new_view, prior, detector, limiter=self._limiter)
+            refuse_unknown(socket.query_params, "prior", "detector")
+            view = await to_thread.run_sync(self._new_view, prior, detector)
             while (answer := await self._next_answer(socket, view)) is not None:
                 await socket.send_text(json.dumps(answer))
         except WebSocketDisconnect:
@@ -152,6 +153,19 @@ class _View:
         height, width = image_rgb.shape[:2]
         answer = describe_result(result, width=width, height=height)
         return answer | ({"notices": list(self._notices)} if result.frame_index == 0 else {})
+
+
+def refuse_unknown(options: Iterable[str], *known: str) -> None:
+    """Refuse a misspelt option: it must not give another result than was asked for, in silence.
+
+    Raises:
+        UsageError: An option is not among the known ones.
+    """
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise UsageError(f"expected {', '.join(known)}; got {name!r}{hint}")
 
 
 def _parse_time(text: str) -> float:

@@ -20,8 +20,9 @@ as many, so the size is asked first."""
 
 _JPEG_SIZES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 """Markers of the segments that state the size (ITU T.81, table B.1)."""
-_JPEG_ALONE: Final = frozenset(range(0xD0, 0xDA)) | {0x01}
-"""Markers without a length behind them."""
+_JPEG_BEFORE: Final = frozenset({0xC4, 0xCC, 0xDB, 0xDD, 0xFE, *range(0xE0, 0xF0)})
+"""Markers of segments that may stand before these: tables, comments, applications' data. Nothing
+else is stepped over: decoders differ in what they make of it, and the size must be theirs."""
 
 
 def decode_picture(picture: bytes) -> NDArray[np.uint8]:
@@ -89,12 +90,9 @@ def _jpeg_size_px(picture: bytes) -> tuple[int, int] | None:
         if marker in _JPEG_SIZES:
             # Behind the marker: length (2 bytes), precision (1), height (2), width (2).
             return _number(picture, at + 6, 2, "big"), _number(picture, at + 4, 2, "big")
-        if marker in _JPEG_ALONE:
-            if marker == 0xD9:  # the end
-                return None
-            at += 1
-        else:
-            at += 1 + _number(picture, at + 1, 2, "big")
+        if marker not in _JPEG_BEFORE:
+            return None
+        at += 1 + _number(picture, at + 1, 2, "big")
 
 
 def _webp_size_px(picture: bytes) -> tuple[int, int] | None:

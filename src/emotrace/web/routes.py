@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, cast, get_args
@@ -26,6 +25,7 @@ from emotrace.video.palette import FACE_COLORS, emotion_color
 from emotrace.web.answers import describe_jobs, describe_timeline
 from emotrace.web.guard import REPORT_POLICY
 from emotrace.web.jobs import Job, JobOptions, check_options
+from emotrace.web.live import refuse_unknown
 from emotrace.web.pictures import MOST_PICTURE_BYTES
 from emotrace.web.uploads import is_form, take_upload
 
@@ -111,7 +111,7 @@ async def add_job(
 ) -> dict[str, Any]:
     """Upload a video, GIF or picture to be analysed: as the body, or as the form's `file`."""
     desk = _desk(request)
-    _refuse_unknown(request, "name", *JobOptions.__dataclass_fields__)
+    refuse_unknown(request.query_params, "name", *JobOptions.__dataclass_fields__)
     options = JobOptions(
         prior=prior,
         detector=detector,
@@ -214,7 +214,7 @@ async def predict_picture(
 ) -> dict[str, Any]:
     """The faces of one picture (the body: JPEG, PNG or WebP), at once."""
     desk = _desk(request)
-    _refuse_unknown(request, "prior", "detector")
+    refuse_unknown(request.query_params, "prior", "detector")
     if is_form(request):
         raise HTTPException(422, "expected the picture as the body; got a form")
     picture = bytearray()
@@ -241,12 +241,3 @@ def _result(desk: Desk, job: Job, name: str) -> Path:
         return desk.store.result_file(job, name)
     except InputError as error:
         raise HTTPException(404, str(error)) from error
-
-
-def _refuse_unknown(request: Request, *known: str) -> None:
-    """A misspelt option must not give another result than was asked for, in silence."""
-    for name in request.query_params:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise HTTPException(422, f"expected {', '.join(known)}; got {name!r}{hint}")

@@ -8,6 +8,7 @@ const HINT =
   "To watch it here, analyse it again with “Also make an annotated video” switched on in the settings: that copy plays in every browser.";
 /** Decoders read ahead: an error comes a few frames before the damage is reached. */
 const BACK_FRAMES = 6;
+const UNSENT = "The server does not send the video any more. Is emotrace still running? Open the video anew when it is.";
 const NO_MEDIA = "There is no video to show. The timeline and the tables work all the same.";
 
 export class Player {
@@ -21,6 +22,7 @@ export class Player {
     this.isPlayable = false;
     /** The last frame that is known to play. */
     this.limit = Infinity;
+    this.back = BACK_FRAMES;
     this.gone = new AbortController();
     this.canvas = make("canvas", { id: "overlay", "aria-hidden": "true" });
     this.note = make("p", { class: "stage-note", id: "media-note", role: "status", hidden: true });
@@ -62,7 +64,12 @@ export class Player {
       disablepictureinpicture: true, "aria-label": this.job.name,
     });
     const listen = (name, listener) => video.addEventListener(name, listener, { signal });
-    listen("error", () => { if (!this.#goBack()) this.#giveUp(this.#unplayable()); });
+    listen("error", () => {
+      const hasPlayed = this.isPlayable;
+      this.isPlayable = false;
+      if (hasPlayed && video.error?.code === MediaError.MEDIA_ERR_DECODE) this.#goBack();
+      else this.#giveUp(hasPlayed || this.limit < Infinity ? UNSENT : this.#unplayable());
+    });
     for (const name of ["play", "pause", "ended"]) listen(name, () => this.stage.dispatchEvent(new CustomEvent("playable")));
     listen("loadedmetadata", () => {
       // A file of which the browser plays only the sound has no picture.
@@ -75,6 +82,7 @@ export class Player {
     });
     listen("loadeddata", () => this.draw());
     listen("seeked", () => {
+      this.back = BACK_FRAMES;
       if (this.target !== null) {
         const frame = this.target;
         this.target = null;
@@ -103,8 +111,9 @@ export class Player {
 
   /** Where a damaged file cannot be decoded any further, stay before that place. */
   #goBack() {
-    if (!this.isPlayable || this.frame < BACK_FRAMES) return false;
-    this.limit = this.frame - BACK_FRAMES;
+    this.limit = Math.max(0, this.frame - this.back);
+    // Where that is still too far, a larger step is next.
+    this.back *= 2;
     this.target = null;
     this.media.load();
     this.#set(this.limit);
@@ -112,7 +121,6 @@ export class Player {
     this.note.classList.add("over");
     this.note.hidden = false;
     this.stage.dispatchEvent(new CustomEvent("playable"));
-    return true;
   }
 
   #unplayable() {
@@ -122,6 +130,8 @@ export class Player {
 
   #giveUp(words) {
     this.isPlayable = false;
+    this.limit = Infinity;
+    this.note.classList.remove("over");
     this.note.textContent = words;
     this.note.hidden = false;
     if (this.media) this.media.hidden = true;
@@ -152,7 +162,12 @@ export class Player {
     const wanted = Math.max(0, Math.min(this.model.times.length - 1, frame));
     if (wanted < 0 || !this.model.times.length) return;
     this.#set(wanted);
-    if (!this.isVideo || !this.isPlayable || wanted > this.limit) return;
+    if (!this.isVideo || !this.isPlayable) return;
+    if (wanted > this.limit) {
+      this.target = null;
+      this.media.pause();
+      return;
+    }
     if (this.media.seeking) this.target = wanted;
     else this.#seekMedia(wanted);
   }
