@@ -18,6 +18,11 @@ A message says what was expected, what was got (value, path, time) and what to d
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class EmotraceError(Exception):
     """Anything that emotrace expects to go wrong; its message is meant for the user."""
@@ -57,3 +62,32 @@ class DatasetError(EmotraceError):
 
 class TrainingError(EmotraceError):
     """Training cannot start or cannot go on."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the end of a message about a word that is not among the known ones.
+
+    >>> did_you_mean("detctor", ["prior", "detector"])
+    "; did you mean 'detector'?"
+    >>> did_you_mean("x", ["prior", "detector"])
+    ''
+    """
+    import difflib  # for mistakes only
+
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def require_least(least: int, **values: int) -> None:
+    """Check numbers.
+
+    Args:
+        least: The least that each may be.
+        values: By the names that the message is to give them.
+
+    Raises:
+        UsageError: One is smaller; the message names it.
+    """
+    for name, value in values.items():
+        if value < least:
+            raise UsageError(f"expected {name} of at least {least}; got {value}")

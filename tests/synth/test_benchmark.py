@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING
 
 import pytest
 
 from emotrace.faces import HaarDetector
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, load_script
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -14,13 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    path = REPOSITORY / "benchmarks" / "synth_speed.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(REPOSITORY / "benchmarks" / "synth_speed.py")
 
 
 def test_overlaps_are_intersection_over_union(script: ModuleType) -> None:

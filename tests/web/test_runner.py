@@ -60,6 +60,15 @@ def wait_until_over(store: JobStore, *job_ids: str) -> list[Any]:
     raise AssertionError(f"expected the jobs to end; got {jobs}")
 
 
+def run_jobs(store: JobStore, *job_ids: str, **settings: int) -> list[Any]:
+    """Run a store's jobs until these are over, and return them."""
+    runner = JobRunner(store, bundle="default", **settings)
+    runner.start()
+    jobs = wait_until_over(store, *job_ids)
+    runner.stop()
+    return jobs
+
+
 def test_jobs_run_in_turn_with_what_was_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,10 +81,7 @@ def test_jobs_run_in_turn_with_what_was_asked(
     )
     store = JobStore(tmp_path / "jobs")
     ids = [add(store, f"{number}.mp4") for number in range(3)]
-    runner = JobRunner(store, bundle="default", threads=4)
-    runner.start()
-    jobs = wait_until_over(store, *ids)
-    runner.stop()
+    jobs = run_jobs(store, *ids, threads=4)
     assert [job.status for job in jobs] == ["done"] * 3
     assert jobs[0].notices == ("n",)
     assert note.read_text() == "0.mp4 4\n1.mp4 4\n2.mp4 4\n"
@@ -94,10 +100,7 @@ def test_jobs_at_the_same_time_share_the_threads(
     )
     store = JobStore(tmp_path / "jobs")
     ids = [add(store, "a.mp4"), add(store, "b.mp4")]
-    runner = JobRunner(store, bundle="default", at_once=2, threads=4)
-    runner.start()
-    jobs = wait_until_over(store, *ids)
-    runner.stop()
+    jobs = run_jobs(store, *ids, at_once=2, threads=4)
     assert [job.status for job in jobs] == ["done", "done"]
 
 
@@ -121,10 +124,7 @@ def test_a_process_that_dies_takes_nothing_with_it(
     ids = [add(store, "bad.mp4"), add(store, "good.mp4")]
     if script.startswith("print"):
         pretend(monkeypatch, script)
-    runner = JobRunner(store, bundle="default")
-    runner.start()
-    bad, good = wait_until_over(store, *ids)
-    runner.stop()
+    bad, good = run_jobs(store, *ids)
     assert bad.status == "failed"
     assert re.search(words, bad.error)
     if not script.startswith("print"):
@@ -191,10 +191,7 @@ def test_a_disk_that_is_full_stops_no_other_job(
         raise OutputError("the disk is full")
 
     monkeypatch.setattr("emotrace.web.jobs.write_json", fail)
-    runner = JobRunner(store, bundle="default")
-    runner.start()
-    jobs = wait_until_over(store, *ids)
-    runner.stop()
+    jobs = run_jobs(store, *ids)
     assert [job.status for job in jobs] == ["done", "done"]
 
 

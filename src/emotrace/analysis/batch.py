@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 from emotrace.analysis.inputs import find_inputs, name_folders
 from emotrace.analysis.one_input import InputRunner, OutputChoice
-from emotrace.analysis.outcomes import BatchObserver, BatchReport, InputOutcome, write_batch_file
+from emotrace.analysis.outcomes import (
+    BatchObserver,
+    BatchReport,
+    InputOutcome,
+    SilentObserver,
+    write_batch_file,
+)
 from emotrace.analysis.processes import RunnerRecipe, Task, run_in_processes
 from emotrace.analysis.settings import AnalysisSettings
 from emotrace.bundle import DEFAULT_BUNDLE, Bundle, PriorChoice, load_bundle
@@ -19,8 +25,6 @@ from emotrace.storage import ensure_folder, remove_abandoned_partials
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from emotrace.analysis.progress import Progress
 
 
 def analyze_inputs(
@@ -80,7 +84,7 @@ def analyze_inputs(
     # One detector for all inputs: its file is sought once, and its notice said once.
     choice = choose_detector(settings.detector)
     tasks, outcomes = _find_tasks(inputs, out_folder)
-    total, watch = len(tasks) + len(outcomes), observer or _Nobody()
+    total, watch = len(tasks) + len(outcomes), observer or SilentObserver()
     for position, outcome in outcomes.items():
         watch.on_start(outcome.path, position, total)
         watch.on_done(outcome)
@@ -89,7 +93,7 @@ def analyze_inputs(
         recipe = RunnerRecipe(
             bundle=bundle,
             prior=prior,
-            settings=replace(settings, threads=max(1, settings.thread_count // jobs)),
+            settings=replace(settings, threads=settings.threads_for_each(jobs)),
             detector=choice.detector.name,
             detector_notice=choice.notice,
             outputs=outputs,
@@ -130,16 +134,3 @@ def _find_tasks(
         else:
             failed[position] = InputOutcome(path=path, status="failed", error=problem)
     return tasks, failed
-
-
-class _Nobody:
-    """Takes no note."""
-
-    def on_start(self, path: Path, position: int, total: int) -> None:
-        """Take no note of a beginning."""
-
-    def on_progress(self, path: Path, progress: Progress) -> None:
-        """Take no note of progress."""
-
-    def on_done(self, outcome: InputOutcome) -> None:
-        """Take no note of an end."""

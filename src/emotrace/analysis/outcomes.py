@@ -98,6 +98,19 @@ class BatchObserver(Protocol):
         """Take note of what became of an input."""
 
 
+class SilentObserver:
+    """Takes no note; one that takes note of some things begins with it."""
+
+    def on_start(self, path: Path, position: int, total: int) -> None:
+        """Take no note of a beginning."""
+
+    def on_progress(self, path: Path, progress: Progress) -> None:
+        """Take no note of progress."""
+
+    def on_done(self, outcome: InputOutcome) -> None:
+        """Take no note of an end."""
+
+
 def describe_damage(path: Path, summary: dict[str, Any]) -> str | None:
     """Say in one line what is missing of an input, from its summary; None if its end is there."""
     facts = summary.get("input", {})

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS: Final = 5.0
 """How long a process that is told to end may tidy up."""
+DEATH_HINT: Final = (
+    "the file may be damaged in a way that the decoder does not survive, or memory ran out"
+)
 _SCRIPT_HINT: Final = (
     "in a script of your own the call must stand below 'if __name__ == \"__main__\":'"
 )
@@ -166,34 +169,30 @@ class _Crew:
             self._bury(worker)
             return
         if word == "broken":
-            self._give_up(worker, value)
+            self._let_go(worker)
+            self._give_up(value)
             return
         if word == "progress":
             if worker.task is not None:
                 self._observer.on_progress(worker.task.path, value)
             return
         worker.is_ready = self._has_started = True
-        if word == "done":
-            self._note(worker, value)
+        if word == "done" and worker.task is not None:
+            task, worker.task = worker.task, None
+            self._note(task, value)
         self._give_next(worker)
 
     def dismiss(self) -> None:
         """End what still runs."""
         for worker in self.workers:
             worker.process.terminate()
-        for worker in self.workers:
-            worker.process.join(_PATIENCE_SECONDS)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
-            worker.connection.close()
-        self.workers = []
+        for worker in list(self.workers):
+            self._let_go(worker)
 
     def _give_next(self, worker: _Worker) -> None:
         if not self._waiting:
             with suppress(OSError):
                 worker.connection.send(None)
-            worker.process.join(_PATIENCE_SECONDS)
             self._let_go(worker)
             return
         worker.task, worker.started = self._waiting.popleft(), time.perf_counter()
@@ -204,31 +203,21 @@ class _Crew:
 
     def _bury(self, worker: _Worker) -> None:
         """Report the input that a dead process had, and put another one in its place."""
-        worker.process.join(_PATIENCE_SECONDS)
-        code = worker.process.exitcode
-        if code is None:
-            how = "did not end"
-        else:
-            how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        code = self._let_go(worker)
+        how = "did not end" if code is None else describe_exit(code)
         if not worker.is_ready:
             hint = "" if self._has_started else f"; {_SCRIPT_HINT}"
-            self._give_up(worker, f"one {how} before it was ready{hint}")
+            self._give_up(f"one {how} before it was ready{hint}")
             return
-        self._let_go(worker)
         if worker.task is not None:
-            outcome = self._failed(
-                worker.task,
-                f"its process {how}; the file may be damaged in a way that the decoder does not "
-                "survive, or memory ran out",
-                seconds=time.perf_counter() - worker.started,
-            )
-            self._note(worker, outcome)
+            seconds = time.perf_counter() - worker.started
+            reason = f"its process {how}; {DEATH_HINT}"
+            self._note(worker.task, _failure(worker.task, reason, seconds=seconds))
         if self._waiting:
             self.hire()
 
-    def _give_up(self, worker: _Worker, reason: str) -> None:
+    def _give_up(self, reason: str) -> None:
         """Do without a process that could not start; without any, the rest fails."""
-        self._let_go(worker)
         if not self._has_started:
             raise EmotraceError(
                 f"expected processes for several inputs at a time to start; {reason}; "
@@ -237,28 +226,37 @@ class _Crew:
         while self._waiting and not self.workers:
             task = self._waiting.popleft()
             self._observer.on_start(task.path, task.position, self._total)
-            self.outcomes[task.position] = outcome = self._failed(
-                task, f"no process could be started for it any more: {reason}"
-            )
-            self._observer.on_done(outcome)
+            reason_now = f"no process could be started for it any more: {reason}"
+            self._note(task, _failure(task, reason_now))
 
-    @staticmethod
-    def _failed(task: Task, reason: str, *, seconds: float = 0.0) -> InputOutcome:
-        message = f"expected to analyse {task.path}; {reason}"
-        return InputOutcome(path=task.path, status="failed", error=message, seconds=seconds)
-
-    def _note(self, worker: _Worker, outcome: InputOutcome) -> None:
-        if worker.task is not None:
-            self.outcomes[worker.task.position] = outcome
-            worker.task = None
+    def _note(self, task: Task, outcome: InputOutcome) -> None:
+        self.outcomes[task.position] = outcome
         self._observer.on_done(outcome)
 
-    def _let_go(self, worker: _Worker) -> None:
+    def _let_go(self, worker: _Worker) -> int | None:
+        """Wait for a process's end; return its exit code, None where it had to be killed."""
         self.workers.remove(worker)
-        if worker.process.is_alive():
+        worker.process.join(_PATIENCE_SECONDS)
+        code = worker.process.exitcode
+        if code is None:
             worker.process.kill()
             worker.process.join()
         worker.connection.close()
+        return code
+
+
+def describe_exit(code: int) -> str:
+    """Say how a process ended.
+
+    >>> describe_exit(-9), describe_exit(3)
+    ('was ended by signal 9', 'ended with exit code 3')
+    """
+    return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
+def _failure(task: Task, reason: str, *, seconds: float = 0.0) -> InputOutcome:
+    message = f"expected to analyse {task.path}; {reason}"
+    return InputOutcome(path=task.path, status="failed", error=message, seconds=seconds)
 
 
 def _work(connection: Connection, recipe: RunnerRecipe) -> None:
@@ -284,11 +282,7 @@ def _run(runner: InputRunner, task: Task, connection: Connection) -> InputOutcom
     try:
         return runner.run(task.path, task.folder, partial(_tell_progress, connection))
     except Exception as error:  # noqa: BLE001 -- the other inputs must go on
-        return InputOutcome(
-            path=task.path,
-            status="failed",
-            error=f"expected to analyse {task.path}; got {_describe(error)}",
-        )
+        return _failure(task, f"got {_describe(error)}")
 
 
 def _describe(error: Exception) -> str:

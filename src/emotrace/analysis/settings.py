@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from emotrace.analysis.baseline import BaselineSettings  # noqa: TC001 -- tyro reads it too
 from emotrace.analysis.post_processing import AffectPostProcessing  # noqa: TC001 -- likewise
 from emotrace.analysis.segments import SegmentSettings
-from emotrace.errors import UsageError
+from emotrace.errors import require_least
 from emotrace.faces import DetectorName  # noqa: TC001 -- tyro reads the annotation at run time
 
 
@@ -46,15 +46,13 @@ class AnalysisSettings:
     file (how a damaged one is mended may differ, see `emotrace.video.VideoReader`)."""
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("detect_every", 1),
-            ("search_every", 1),
-            ("batch_size", 1),
-            ("threads", 0),
-        ):
-            value = getattr(self, name)
-            if value < least:
-                raise UsageError(f"expected {name} of at least {least}; got {value}")
+        require_least(
+            1,
+            detect_every=self.detect_every,
+            search_every=self.search_every,
+            batch_size=self.batch_size,
+        )
+        require_least(0, threads=self.threads)
 
     @property
     def thread_count(self) -> int:
@@ -64,3 +62,7 @@ class AnalysisSettings:
         if hasattr(os, "sched_getaffinity"):
             return len(os.sched_getaffinity(0))
         return os.cpu_count() or 1
+
+    def threads_for_each(self, of: int) -> int:
+        """Return what each of several analyses at the same time gets of `thread_count`."""
+        return max(1, self.thread_count // of)

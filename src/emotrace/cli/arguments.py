@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import tyro
 
-from emotrace.errors import UsageError
+from emotrace.errors import UsageError, require_least
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,10 +80,7 @@ def check_least(least: int, **values: int) -> None:
     Raises:
         UsageError: One is smaller; the message names its flag.
     """
-    for name, value in values.items():
-        if value < least:
-            flag = "--" + name.replace("_", "-")
-            raise UsageError(f"expected {flag} of at least {least}; got {value}")
+    require_least(least, **{f"--{name.replace('_', '-')}": n for name, n in values.items()})
 
 
 def condense_complaint(box: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 from dataclasses import dataclass
@@ -12,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from emotrace.cli.arguments import Debug, Switch, check_least, parse_arguments
+from emotrace.cli.extras import extra_packages
 from emotrace.cli.terminal import print_note
 from emotrace.errors import EmotraceError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
 PROGRAM = "emotrace serve"
 DESCRIPTION = """\
@@ -128,23 +129,15 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-@contextlib.contextmanager
-def serve_packages() -> Iterator[None]:
+def serve_packages() -> AbstractContextManager[None]:
     """Say in one line what to install where an import within finds no package for serving.
 
     Raises:
         EmotraceError: One of `SERVE_PACKAGES` is not installed.
     """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in SERVE_PACKAGES:
-            raise
-        raise EmotraceError(
-            f"expected the packages for serving; {missing} is not installed; "
-            f"run in the checkout of emotrace: {INSTALL_SERVE}"
-        ) from error
+    return extra_packages(
+        "serving", SERVE_PACKAGES, install=INSTALL_SERVE, error_kind=EmotraceError
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from typing import TYPE_CHECKING
 
+from emotrace.cli.extras import extra_packages
 from emotrace.cli.verbs import HELP_FLAGS, Verb, VerbTable, run_verb
 from emotrace.errors import TrainingError, UsageError
 from emotrace.training import INSTALL_TRAINING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
 TRAINING_PACKAGES = frozenset(
     {"torch", "torchvision", "lightning", "timm", "torchmetrics", "sklearn", "tensorboard"}
@@ -20,23 +21,15 @@ TRAINING_PACKAGES = frozenset(
 """What the extra `train` of pyproject.toml brings, by import name."""
 
 
-@contextlib.contextmanager
-def training_packages() -> Iterator[None]:
+def training_packages() -> AbstractContextManager[None]:
     """Say in one line what to install where an import within finds no training package.
 
     Raises:
         TrainingError: One of `TRAINING_PACKAGES` is not installed.
     """
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in TRAINING_PACKAGES:
-            raise
-        raise TrainingError(
-            f"expected the packages for training; {missing} is not installed; "
-            f"run in the checkout of emotrace: {INSTALL_TRAINING}"
-        ) from error
+    return extra_packages(
+        "training", TRAINING_PACKAGES, install=INSTALL_TRAINING, error_kind=TrainingError
+    )
 
 
 def _run_default(argv: Sequence[str]) -> int:

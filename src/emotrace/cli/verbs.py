@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from emotrace.errors import UsageError
+from emotrace.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -88,6 +87,5 @@ def run_verb(table: VerbTable, argv: Sequence[str], *, out: TextIO, err: TextIO)
 
 def _unknown_verb(table: VerbTable, word: str) -> str:
     names = ", ".join(table.verbs)
-    near = difflib.get_close_matches(word, table.verbs, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(word, table.verbs)
     return f"expected a verb out of {names}; got {word!r}{hint} (see '{table.program} --help')"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -27,7 +26,7 @@ from emotrace.datasets.oulu_casia import read_oulu_casia
 from emotrace.datasets.ravdess import read_ravdess
 from emotrace.datasets.recola import read_recola
 from emotrace.datasets.selections import select
-from emotrace.errors import UsageError
+from emotrace.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -214,8 +213,7 @@ def find_dataset(name: str) -> DatasetEntry:
     """
     entry = DATASETS.get(name)
     if entry is None:
-        near = difflib.get_close_matches(name.lower(), DATASETS, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name.lower(), DATASETS)
         raise UsageError(f"expected a data set out of {', '.join(DATASETS)}; got {name!r}{hint}")
     return entry
 

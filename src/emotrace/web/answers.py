@@ -20,10 +20,10 @@ from emotrace.analysis.one_input import (
 )
 from emotrace.analysis.tables import SEGMENTS_FILE, SUMMARY_FILE, TIMELINE_FILE
 from emotrace.labels import EMOTIONS
-from emotrace.timeline import FaceSource
+from emotrace.timeline import FaceSource, frame_result_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     import pyarrow as pa
@@ -46,6 +46,7 @@ FILE_MEANINGS: Final = {
     PYFEAT_FILE: "the table under py-feat's column names",
 }
 """In the order of how often they are wanted."""
+_BOX: Final = ("x", "y", "w", "h")
 
 
 def describe_jobs(jobs: Iterable[Job], store: JobStore) -> list[dict[str, Any]]:
@@ -118,38 +119,27 @@ def describe_timeline(
 
 
 def describe_result(result: FrameResult, *, width: int, height: int) -> dict[str, Any]:
-    """Return what was found in one picture."""
-    faces = []
-    for item in result.faces:
-        x, y, w, h = item.face.detection.box_xywh_px
-        prediction = item.prediction
-        faces.append(
-            {
-                "face_id": item.face.face_id,
-                "face_source": item.face.source.value,
-                "face_score": round(item.face.detection.score, 4),
-                **{
-                    key: round(float(value), 2)
-                    for key, value in (("x", x), ("y", y), ("w", w), ("h", h))
-                },
-                "emotion": prediction.emotion,
-                "confidence": round(prediction.confidence, 4),
-                "probabilities": {
-                    name: round(float(value), 4)
-                    for name, value in zip(EMOTIONS, prediction.probabilities, strict=True)
-                },
-                "valence": round(prediction.valence, 4),
-                "arousal": round(prediction.arousal, 4),
-                "valence_arousal_source": prediction.valence_arousal_source.value,
-            }
-        )
+    """Return what was found in one picture: the table's rows, rounded, under the table's names."""
+    rows = frame_result_rows(result) if result.faces else []
     return {
         "frame": result.frame_index,
         "timestamp": round(result.timestamp_seconds, 6),
         "width": width,
         "height": height,
-        "faces": faces,
+        "faces": [_describe_row(row) for row in rows],
     }
+
+
+def _describe_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    told = {
+        name: value
+        if name == "face_id" or isinstance(value, str)
+        else round(float(value), 2 if name in _BOX else 4)
+        for name, value in row.items()
+        if name not in ("frame", "timestamp")
+    }
+    told["probabilities"] = {name: told.pop(name) for name in EMOTIONS}
+    return told
 
 
 def _describe_face(table: pa.Table, face_id: int) -> dict[str, Any]:
@@ -163,7 +153,7 @@ def _describe_face(table: pa.Table, face_id: int) -> dict[str, Any]:
     return {
         "face_id": face_id,
         "frames": rows["frame"].to_pylist(),
-        "boxes": numbers(("x", "y", "w", "h"), 1),
+        "boxes": numbers(_BOX, 1),
         "tracked": pc.equal(rows["face_source"], FaceSource.TRACKED.value).to_pylist(),
         "probabilities": numbers(EMOTIONS, 3),
         "valence": [value for (value,) in numbers(("valence",), 3)],

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
 
-from emotrace.bundle import DEFAULT_BUNDLE, load_bundle
-from emotrace.errors import UsageError
+from emotrace.bundle import DEFAULT_BUNDLE
+from emotrace.errors import UsageError, require_least
 from emotrace.web.answers import describe_files, describe_jobs
 from emotrace.web.guard import LOOPBACK_HOSTS, host_name
 from emotrace.web.jobs import Job, JobStore
@@ -45,15 +45,8 @@ class ServerSettings:
     max_upload_bytes: int = 4 * 2**30
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("jobs_at_once", 1),
-            ("threads", 0),
-            ("most_live_views", 0),
-            ("max_upload_bytes", 1),
-        ):
-            value = getattr(self, name)
-            if value < least:
-                raise UsageError(f"expected {name} of at least {least}; got {value}")
+        require_least(1, jobs_at_once=self.jobs_at_once, max_upload_bytes=self.max_upload_bytes)
+        require_least(0, threads=self.threads, most_live_views=self.most_live_views)
         for name in self.names:
             if host_name(name) != name.lower().strip("[]"):
                 raise UsageError(
@@ -91,7 +84,10 @@ class Desk:
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
-        bundle = load_bundle(settings.bundle)  # an error now is better than one at the first job
+        self.live = LiveDesk(
+            settings.bundle, threads=settings.threads, most_views=settings.most_live_views
+        )
+        bundle = self.live.bundle()  # an error now is better than one at the first job
         self.uncertain_below = bundle.uncertain_threshold
         self.about_bundle = {"name": bundle.name, "licence": bundle.spec.licence}
         named = (*bundle.spec.priors, "uniform") if bundle.spec.priors else ()
@@ -102,9 +98,6 @@ class Desk:
             bundle=settings.bundle,
             at_once=settings.jobs_at_once,
             threads=settings.threads,
-        )
-        self.live = LiveDesk(
-            settings.bundle, threads=settings.threads, most_views=settings.most_live_views
         )
 
     def describe(self, job: Job) -> dict[str, Any]:

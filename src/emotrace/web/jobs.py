@@ -9,14 +9,17 @@ import re
 import secrets
 import shutil
 import threading
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
+from emotrace.analysis.baseline import BaselineSettings
 from emotrace.analysis.one_input import RESULT_FILES
+from emotrace.analysis.settings import AnalysisSettings
 from emotrace.analysis.tables import write_json
 from emotrace.errors import EmotraceError, InputError, UsageError
+from emotrace.faces import DetectorName
 from emotrace.storage import ensure_folder
 from emotrace.web.folder_lock import FolderLock
 
@@ -46,6 +49,19 @@ class JobOptions:
     neutral_baseline: bool = False
     annotated: bool = False
     """Make `annotated.mp4` too. It is made in any case where a browser cannot play the upload."""
+
+    def settings(self, *, threads: int = 0) -> AnalysisSettings:
+        """Return how the upload is to be analysed.
+
+        Raises:
+            UsageError: A value that cannot work.
+        """
+        return AnalysisSettings(
+            detector=cast("DetectorName", self.detector),
+            detect_every=self.detect_every,
+            baseline=BaselineSettings() if self.neutral_baseline else None,
+            threads=threads,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,14 +121,6 @@ class Job:
         return job
 
 
-@dataclass(slots=True)
-class _Shelf:
-    """The jobs in memory."""
-
-    jobs: dict[str, Job] = field(default_factory=dict)
-    lock: threading.RLock = field(default_factory=threading.RLock)
-
-
 class JobStore:
     """All jobs of a folder. May be used from several threads.
 
@@ -129,15 +137,16 @@ class JobStore:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = ensure_folder(Path(folder))
-        self._lock = FolderLock(self.folder)
-        self._shelf = _Shelf()
+        self._folder_lock = FolderLock(self.folder)
+        self._jobs: dict[str, Job] = {}
+        self._changing = threading.Lock()
         for place in sorted(self.folder.iterdir()):
             if _ID.fullmatch(place.name) and place.is_dir():
                 self._take_back(place)
 
     def close(self) -> None:
         """Let the folder go: another server may have it now."""
-        self._lock.release()
+        self._folder_lock.release()
 
     def receive(self, name: str) -> tuple[str, Path]:
         """Make a place for an upload.
@@ -181,20 +190,20 @@ class JobStore:
             created=datetime.now(UTC).isoformat(timespec="microseconds"),
             options=options,
         )
-        with self._shelf.lock:
+        with self._changing:
             self._write(job)
-            self._shelf.jobs[job_id] = job
+            self._jobs[job_id] = job
         return job
 
     def get(self, job_id: str) -> Job | None:
         """Return a job as it is now; None where there is none of this id."""
-        with self._shelf.lock:
-            return self._shelf.jobs.get(job_id)
+        with self._changing:
+            return self._jobs.get(job_id)
 
     def all(self) -> list[Job]:
         """Return all jobs, oldest first."""
-        with self._shelf.lock:
-            return sorted(self._shelf.jobs.values(), key=lambda job: (job.created, job.job_id))
+        with self._changing:
+            return sorted(self._jobs.values(), key=lambda job: (job.created, job.job_id))
 
     def queue(self) -> dict[str, int]:
         """Return the waiting jobs' ids, each with its place in the queue, from 1."""
@@ -210,11 +219,11 @@ class JobStore:
         Returns:
             The job as it is now; None where it has been deleted meanwhile.
         """
-        with self._shelf.lock:
-            job = self._shelf.jobs.get(job_id)
+        with self._changing:
+            job = self._jobs.get(job_id)
             if job is None:
                 return None
-            job = self._shelf.jobs[job_id] = replace(job, **changes)
+            job = self._jobs[job_id] = replace(job, **changes)
             if set(changes) != {"progress"}:
                 try:
                     self._write(job)
@@ -224,8 +233,8 @@ class JobStore:
 
     def forget(self, job_id: str) -> None:
         """Take a job out of the store; its files stay until `discard`."""
-        with self._shelf.lock:
-            self._shelf.jobs.pop(job_id, None)
+        with self._changing:
+            self._jobs.pop(job_id, None)
 
     def upload_path(self, job: Job) -> Path:
         """Return where the upload lies."""
@@ -271,7 +280,7 @@ class JobStore:
             return
         if is_whole:
             status = "waiting" if job.is_open else job.status
-            self._shelf.jobs[job.job_id] = replace(job, status=status)
+            self._jobs[job.job_id] = replace(job, status=status)
 
     def _write(self, job: Job) -> None:
         write_json(self.folder / job.job_id / JOB_FILE, job.to_json())
@@ -304,14 +313,11 @@ def check_options(options: JobOptions, *, priors: tuple[str, ...]) -> None:
     Raises:
         UsageError: One of them; the message says what was expected.
     """
-    from emotrace.faces import DetectorName
-
-    detectors = cast("tuple[str, ...]", get_args(DetectorName))
+    detectors: tuple[str, ...] = get_args(DetectorName)
     for what, value, known in (
         ("prior", options.prior, priors),
         ("detector", options.detector, detectors),
     ):
         if value not in known:
             raise UsageError(f"expected {what} to be one of {', '.join(known)}; got {value!r}")
-    if options.detect_every < 1:
-        raise UsageError(f"expected detect_every of at least 1; got {options.detect_every}")
+    options.settings()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import threading
@@ -17,7 +16,7 @@ from starlette.websockets import WebSocketDisconnect
 from emotrace.analysis.live import LiveAnalysis
 from emotrace.analysis.settings import AnalysisSettings
 from emotrace.bundle import Bundle, load_bundle
-from emotrace.errors import EmotraceError, InputError, UsageError
+from emotrace.errors import EmotraceError, InputError, UsageError, did_you_mean
 from emotrace.faces import choose_detector
 from emotrace.web.answers import describe_result
 from emotrace.web.pictures import decode_picture
@@ -114,15 +113,24 @@ class LiveDesk:
             except (InputError, UsageError) as error:
                 return {"error": str(error)}
 
-    def _new_view(self, prior: str, detector: str) -> _View:
+    def bundle(self, prior: str = "default") -> Bundle:
+        """Return the bundle with a prior, loaded when first needed.
+
+        Raises:
+            BundleError, UsageError: There is no such bundle or prior.
+        """
         with self._lock:
             if prior not in self._bundles:
                 self._bundles[prior] = load_bundle(
                     self._bundle_name, prior=prior, threads=self._settings.thread_count
                 )
-            bundle = self._bundles[prior]
-            notices: tuple[str, ...] = ()
-            if detector == "auto":
+            return self._bundles[prior]
+
+    def _new_view(self, prior: str, detector: str) -> _View:
+        bundle = self.bundle(prior)
+        notices: tuple[str, ...] = ()
+        if detector == "auto":
+            with self._lock:
                 detector, notices = self._decide_auto()
         analysis = LiveAnalysis(bundle=bundle, detector=detector, settings=self._settings)
         return _View(analysis, (*analysis.notices, *notices))
@@ -163,8 +171,7 @@ def refuse_unknown(options: Iterable[str], *known: str) -> None:
     """
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, known)
             raise UsageError(f"expected {', '.join(known)}; got {name!r}{hint}")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import cv2
 import numpy as np
@@ -46,12 +46,12 @@ def decode_picture(picture: bytes) -> NDArray[np.uint8]:
             f"expected a picture of at most {MOST_PIXELS} pixels; got {size_px[0]} x {size_px[1]}"
         )
     try:
-        image_bgr = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+        image_rgb = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error:
-        image_bgr = None
-    if image_bgr is None:
+        image_rgb = None
+    if image_rgb is None:
         raise InputError("expected a whole picture; got one that does not decode; send it again")
-    return np.ascontiguousarray(image_bgr[..., ::-1], dtype=np.uint8)
+    return np.asarray(image_rgb, np.uint8)
 
 
 def stated_size_px(picture: bytes) -> tuple[int, int] | None:
@@ -72,11 +72,11 @@ def stated_size_px(picture: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _number(data: bytes, start: int, length: int, order: str) -> int:
+def _number(data: bytes, start: int, length: int, order: Literal["big", "little"]) -> int:
     part = data[start : start + length]
     if len(part) < length:
         raise IndexError
-    return int.from_bytes(part, "big" if order == "big" else "little")
+    return int.from_bytes(part, order)
 
 
 def _jpeg_size_px(picture: bytes) -> tuple[int, int] | None:

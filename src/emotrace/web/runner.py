@@ -9,8 +9,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import asdict
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from emotrace.analysis.processes import DEATH_HINT, describe_exit
 from emotrace.analysis.settings import AnalysisSettings
 
 if TYPE_CHECKING:
@@ -42,8 +44,7 @@ class JobRunner:
         self, store: JobStore, *, bundle: str | Path, at_once: int = 1, threads: int = 0
     ) -> None:
         self._store, self._bundle, self._at_once = store, str(bundle), at_once
-        total = AnalysisSettings(threads=threads).thread_count
-        self._threads_each = max(1, total // at_once)
+        self._threads_each = AnalysisSettings(threads=threads).threads_for_each(at_once)
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self._changed = threading.Condition()
         self._is_stopped = False
@@ -146,11 +147,7 @@ class JobRunner:
             "out": str(self._store.results_root(job).absolute()),
             "bundle": self._bundle,
             "threads": self._threads_each,
-            "prior": job.options.prior,
-            "detector": job.options.detector,
-            "detect_every": job.options.detect_every,
-            "neutral_baseline": job.options.neutral_baseline,
-            "annotated": job.options.annotated,
+            "options": asdict(job.options),
         }
         with contextlib.suppress(OSError):  # it has died: there will be no outcome
             process.stdin.write(json.dumps(request) + "\n")
@@ -191,9 +188,8 @@ def _describe_end(code: int, complaints: IO[str]) -> str:
     """Say in one line how a process ended that told no outcome."""
     complaints.seek(0)
     lines = [line.strip() for line in complaints.read()[-4000:].splitlines() if line.strip()]
-    how = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
     last = f" ({lines[-1][:300]})" if lines else ""
     return (
-        f"the analysis {how} before it had an outcome{last}; other jobs are not affected; the file "
-        "may be damaged in a way that the decoder does not survive, or memory ran out"
+        f"the analysis {describe_exit(code)} before it had an outcome{last}; other jobs are not "
+        f"affected; {DEATH_HINT}"
     )

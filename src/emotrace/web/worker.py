@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from emotrace.analysis.annotate import ANNOTATED_IMAGE_FILE, ANNOTATED_VIDEO_FILE
-from emotrace.analysis.baseline import BaselineSettings
 from emotrace.analysis.batch import analyze_inputs
 from emotrace.analysis.one_input import OutputChoice
-from emotrace.analysis.settings import AnalysisSettings
+from emotrace.analysis.outcomes import SilentObserver
 from emotrace.errors import EmotraceError
 from emotrace.video import VideoReader
+from emotrace.web.jobs import JobOptions
 
 if TYPE_CHECKING:
     from emotrace.analysis.outcomes import InputOutcome
@@ -47,8 +47,8 @@ def analyze_upload(request: dict[str, Any]) -> dict[str, Any]:
     """Analyse one upload and tell of it on stdout.
 
     Args:
-        request: `path`, `out`, `bundle`, `prior`, `detector`, `detect_every`, `neutral_baseline`,
-            `annotated`, `threads`; see `emotrace.web.jobs.JobOptions`.
+        request: `path`, `out`, `bundle`, `threads`, and as `options` the fields of
+            `emotrace.web.jobs.JobOptions`.
 
     Returns:
         What became of it: `status`, `error`, `notices`, `run_notices`, `results` (the folder's name
@@ -57,22 +57,17 @@ def analyze_upload(request: dict[str, Any]) -> dict[str, Any]:
     Raises:
         EmotraceError: Nothing could be done at all.
     """
-    path = Path(request["path"])
+    path, options = Path(request["path"]), JobOptions(**request["options"])
     with VideoReader(path) as reader:
         is_played = is_played_by_browsers(reader.facts(), path)
     report = analyze_inputs(
         [path],
         request["out"],
         bundle=request["bundle"],
-        prior=request["prior"],
-        settings=AnalysisSettings(
-            detector=request["detector"],
-            detect_every=request["detect_every"],
-            baseline=BaselineSettings() if request["neutral_baseline"] else None,
-            threads=request["threads"],
-        ),
+        prior=options.prior,
+        settings=options.settings(threads=request["threads"]),
         outputs=OutputChoice(
-            csv=True, report=True, subtitles=True, video=request["annotated"] or not is_played
+            csv=True, report=True, subtitles=True, video=options.annotated or not is_played
         ),
         observer=_Teller(),
     )
@@ -104,18 +99,12 @@ def _what_to_show(outcome: InputOutcome, *, is_played: bool) -> str | None:
     return "annotated" if (outcome.folder / ANNOTATED_VIDEO_FILE).is_file() else None
 
 
-class _Teller:
-    """Passes progress on."""
-
-    def on_start(self, path: Path, position: int, total: int) -> None:
-        """Say nothing: the server knows."""
+class _Teller(SilentObserver):
+    """Passes progress on: the server knows the beginning, and the outcome is the end."""
 
     def on_progress(self, path: Path, progress: Progress) -> None:  # noqa: ARG002 -- one input
         """Tell how far it has come."""
         _tell({"progress": asdict(progress)})
-
-    def on_done(self, outcome: InputOutcome) -> None:
-        """Say nothing: the outcome follows."""
 
 
 def _tell(line: dict[str, Any]) -> None:

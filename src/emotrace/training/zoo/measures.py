@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 import torch
 
-from emotrace.errors import UsageError
+from emotrace.errors import UsageError, did_you_mean
 from emotrace.metrics import accuracy, confusion_matrix, macro_f1, unweighted_average_recall
 from emotrace.models.architecture import HeadKind
 from emotrace.training.losses import concordance
@@ -63,13 +63,10 @@ def choose_monitor(name: str, heads: Sequence[HeadTargets]) -> Monitor:
     Raises:
         UsageError: There is none of that name; the message lists them.
     """
-    import difflib
-
     names = measure_names(heads)
     chosen = names[0] if name == "auto" else name.removeprefix("validation_")
     if chosen not in names:
-        near = difflib.get_close_matches(chosen, names, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(chosen, names)
         raise UsageError(f"expected monitor to be one of {', '.join(names)}; got {name!r}{hint}")
     is_small = chosen.endswith(_SMALLER_IS_BETTER)
     return Monitor(name=chosen, mode="min" if is_small else "max")
